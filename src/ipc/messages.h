@@ -1,0 +1,284 @@
+/*
+ * Every message between Carrel's processes, declared once.
+ *
+ *   monitor ⇄ supervisor     the monitor hands over each new web server's end
+ *   monitor ⇄ web            the web server asks for workspace workers
+ *   web     ⇄ supervisor     runs: start, output, input, stop
+ *   web     ⇄ worker         files, with the owner's rights alone
+ *   supervisor ⇄ zygote      "park one more"
+ *   supervisor ⇄ keeper      a sandbox's PID 1: "parked", "the program ended with …"
+ *   supervisor → program     what to run, once
+ *
+ * Both ends are always of one build (one binary, re-executed a role), so structures travel as they lie in memory.
+ * Text fields are NUL-terminated within their array; receivers check that (message_text_ok). `tag` returns in the
+ * answer.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+        NAME_BYTES = 256,  /* a file's or folder's name (NAME_MAX and the NUL) */
+        PATH_BYTES = 1025, /* a path below a tree: protocol's 1024 and the NUL */
+        CLASS_BYTES = 64,
+        SENTENCE_BYTES = 256,
+};
+
+/* Who sends what to whom. clang-format off: a table is to be read as one. */
+/* clang-format off */
+#define MESSAGE_TABLE(X) \
+        /* monitor → supervisor; fd: the supervisor's end */ \
+        X(MESSAGE_WEB_CONNECT, message_empty) \
+        /* web → monitor */ \
+        X(MESSAGE_WORKER_OPEN, message_worker_open) \
+        /* monitor → web; fd: the web server's end */ \
+        X(MESSAGE_WORKER_OPENED, message_answer) \
+        /* any child → monitor: it serves now */ \
+        X(MESSAGE_READY, message_empty) \
+        /* web → supervisor; payload: arguments, each with its NUL; fd: the source */ \
+        X(MESSAGE_RUN_START, message_run_start) \
+        X(MESSAGE_RUN_STOP, message_run) \
+        X(MESSAGE_RUN_CLOSE, message_run) \
+        X(MESSAGE_RUN_RESIZE, message_run_resize) \
+        /* web → supervisor; payload: bytes */ \
+        X(MESSAGE_RUN_INPUT, message_run) \
+        X(MESSAGE_RUN_ATTACH, message_run_attach) \
+        /* run 0: all of this viewer's */ \
+        X(MESSAGE_RUN_DETACH, message_run_attach) \
+        /* offset: shown up to here */ \
+        X(MESSAGE_RUN_ACKNOWLEDGE, message_run_attach) \
+        /* supervisor → web */ \
+        X(MESSAGE_RUN_STARTED, message_run_started) \
+        /* offset: where it will begin */ \
+        X(MESSAGE_RUN_ATTACHED, message_run_attach) \
+        /* offset of the first byte; payload: bytes */ \
+        X(MESSAGE_RUN_OUTPUT, message_run_attach) \
+        X(MESSAGE_RUN_SKIPPED, message_run_skipped) \
+        /* for each run when the web server connects, then on change */ \
+        X(MESSAGE_RUN_STATE, message_run_state) \
+        /* no longer kept */ \
+        X(MESSAGE_RUN_GONE, message_run) \
+        /* all that are kept have been told */ \
+        X(MESSAGE_RUNS_TOLD, message_empty) \
+        /* web → worker */ \
+        X(MESSAGE_FILE, message_file) \
+        /* worker → web; payload and fd by operation */ \
+        X(MESSAGE_FILE_DONE, message_file_done) \
+        /* supervisor → zygote; fds: the keeper's end, the program's end, then cgroup.procs files */ \
+        X(MESSAGE_PARK, message_park) \
+        /* zygote → supervisor; fd: the keeper's pidfd */ \
+        X(MESSAGE_FORKED, message_forked) \
+        /* keeper → supervisor; fd: the terminal's master */ \
+        X(MESSAGE_PARKED, message_parked) \
+        /* supervisor → program; payload: arguments; fds: workspace mount, shared mounts, source */ \
+        X(MESSAGE_PROGRAM, message_program) \
+        /* keeper → supervisor */ \
+        X(MESSAGE_PROGRAM_ENDED, message_program_ended)
+/* clang-format on */
+
+enum message_type {
+#define X(type, structure) type,
+        MESSAGE_TABLE(X)
+#undef X
+                MESSAGE_TYPES
+};
+
+#define MESSAGE_BIT(type) (UINT64_C(1) << (type))
+
+struct message_empty {
+        uint8_t unused;
+};
+
+/* Which tree of a class: whose uid owns it, and its folder. */
+enum tree_kind { TREE_PERSONAL /* Local/<folder> */, TREE_SHARED /* Lecture Notes, Assignments, Tests */, TREE_KINDS };
+
+struct message_worker_open {
+        uint64_t tag;
+        char class_slug[CLASS_BYTES];
+        uint32_t tree;           /* enum tree_kind */
+        uint32_t uid;            /* inside number: the account's or the class's, see docs/architecture.md */
+        char folder[NAME_BYTES]; /* for TREE_PERSONAL */
+};
+
+struct message_answer {
+        uint64_t tag;
+        int32_t result; /* 0 or -errno */
+        char text[SENTENCE_BYTES];
+};
+
+struct run_limits {
+        uint64_t memory_bytes;
+        uint64_t file_bytes;
+        uint32_t processes;
+        uint32_t open_files;
+        uint32_t cpu_milliseconds;  /* between inputs; waiting is free */
+        uint32_t idle_milliseconds; /* of a REPL or a waiting program nobody types to; 0: never */
+        uint32_t runs;              /* at once an account */
+        uint32_t cpu_weight;        /* of 100 */
+};
+
+struct message_run_start {
+        uint64_t tag;
+        uint64_t viewer; /* attached from offset 0; 0: nobody */
+        char class_slug[CLASS_BYTES];
+        char folder[NAME_BYTES]; /* the account's folder below Local, and its name inside */
+        uint32_t uid;            /* the account's inside number */
+        uint32_t account;        /* told back in message_run_state */
+        char path[PATH_BYTES];   /* in the class's tree ("Local/ada/x.py"), "" for a REPL alone */
+        uint16_t columns, rows;
+        uint16_t argument_count;
+        uint8_t repl_after; /* 0 never, 1 always, 2 not after an error */
+        struct run_limits limits;
+};
+
+struct message_run_started {
+        uint64_t tag;
+        uint64_t run; /* 0: refused */
+        int32_t result;
+        char text[SENTENCE_BYTES];
+};
+
+struct message_run {
+        uint64_t run;
+};
+
+struct message_run_resize {
+        uint64_t run;
+        uint16_t columns, rows;
+};
+
+struct message_run_attach {
+        uint64_t run;
+        uint64_t viewer; /* chosen by the web server, one a socket; never 0 */
+        uint64_t offset;
+};
+
+struct message_run_skipped {
+        uint64_t run, viewer, from, to;
+};
+
+enum run_state { RUN_PARKED, RUN_STARTING, RUN_RUNNING, RUN_WAITING, RUN_REPL, RUN_ENDED, RUN_STATES };
+
+enum run_reason {
+        REASON_NONE,
+        REASON_FINISHED,
+        REASON_STOPPED,
+        REASON_KILLED,
+        REASON_CLOSED,
+        REASON_CPU_LIMIT,
+        REASON_MEMORY_LIMIT,
+        REASON_IDLE,
+        REASON_SHUTDOWN,
+        REASON_FAILED,
+        RUN_REASONS
+};
+
+struct message_run_state {
+        uint64_t run;
+        uint32_t account;
+        uint32_t state;         /* enum run_state */
+        uint32_t reason;        /* enum run_reason, of an ended one */
+        int32_t exit;           /* -1: not by exit */
+        int32_t signal;         /* 0: not by a signal */
+        int64_t started, ended; /* wall, milliseconds */
+        uint64_t first, next;   /* what the scrollback holds */
+        uint16_t columns, rows;
+        char class_slug[CLASS_BYTES];
+        char folder[NAME_BYTES];
+        char path[PATH_BYTES];
+        char explanation[SENTENCE_BYTES];
+};
+
+/* Files. One operation a message; a worker knows one tree and takes paths relative to its root ("" is the root). */
+enum file_operation {
+        FILE_LIST,  /* payload of the answer: struct file_entry records */
+        FILE_OPEN,  /* answer's fd: open for reading, a regular file */
+        FILE_WRITE, /* request's fd: the new content, read to its end (at most `size` bytes); whole or not at all */
+        FILE_MAKE_FOLDER,
+        FILE_MOVE,   /* to `other`, never over anything */
+        FILE_DELETE, /* recursively */
+        FILE_OPERATIONS
+};
+
+enum file_condition {
+        FILE_IF_ABSENT,  /* else -EEXIST */
+        FILE_IF_VERSION, /* else -ESTALE */
+        FILE_ALWAYS,
+};
+
+/* Names the content of a file at one moment: any change through Carrel makes a new inode, any other changes size or
+ * ctime. */
+struct file_version {
+        uint64_t inode, size, seconds;
+        uint32_t nanoseconds;
+        uint32_t unused;
+};
+
+struct message_file {
+        uint64_t tag;
+        uint32_t operation; /* enum file_operation */
+        uint32_t condition; /* enum file_condition, of FILE_WRITE */
+        uint64_t size;      /* of FILE_WRITE: no more than this */
+        struct file_version version;
+        char path[PATH_BYTES];
+};
+
+/* FILE_MOVE's second path does not fit beside the first: it is the payload. */
+
+struct message_file_done {
+        uint64_t tag;
+        int32_t result;              /* 0 or -errno */
+        uint32_t more;               /* of FILE_LIST: further answers with this tag follow */
+        uint64_t entries_left_out;   /* of FILE_LIST: more than the server lists */
+        struct file_version version; /* of FILE_OPEN, FILE_WRITE */
+};
+
+enum file_kind { FILE_KIND_FOLDER, FILE_KIND_FILE, FILE_KIND_LINK, FILE_KIND_OTHER };
+
+struct file_entry { /* followed by `name_size` bytes of name, then padding to 8 */
+        uint64_t size;
+        int64_t modified; /* milliseconds, wall */
+        uint32_t kind;    /* enum file_kind */
+        uint32_t name_size;
+};
+
+/* Sandboxes */
+
+struct message_park {
+        uint64_t tag;
+        uint32_t control_groups; /* how many of the descriptors are cgroup.procs files to join */
+};
+
+struct message_forked {
+        uint64_t tag;
+        int32_t pid;    /* the keeper's, in the host's PID namespace */
+        int32_t result; /* 0 or -errno, then no descriptor */
+};
+
+struct message_parked {
+        int32_t result;
+        int32_t program;           /* its PID as its own world counts */
+        char text[SENTENCE_BYTES]; /* where it failed */
+};
+
+struct message_program {
+        char folder[NAME_BYTES];
+        char path[PATH_BYTES]; /* the script below /home, "" for a REPL alone */
+        uint32_t uid;          /* inside */
+        uint32_t shared;       /* bits: which of the shared trees' mounts are among the descriptors */
+        uint16_t argument_count;
+        uint8_t repl_after;
+        uint8_t has_source;
+        struct run_limits limits;
+};
+
+struct message_program_ended {
+        int32_t exit;              /* -1: not by exit */
+        int32_t signal;            /* 0: not by a signal */
+        uint64_t cpu_milliseconds; /* of it and all its waited-for children */
+        uint64_t peak_bytes;       /* resident, the largest single process */
+};
+
+/* True where the text ends within its array. */
+#define message_text_ok(array) (memchr((array), 0, sizeof(array)) != NULL)
