@@ -1,0 +1,56 @@
+/*
+ * tree: the worker's operations on its one tree. Private to the room; results as workspace.h lists them.
+ */
+#pragma once
+
+#include "workspace.h"
+
+#include <sys/stat.h>
+
+struct tree {
+        int fd;
+        enum tree_kind kind;
+};
+
+/* The root, and the shared folders: what no request may move, replace or delete. `path` is a checked one. */
+bool tree_is_fixed(const struct tree *tree, const char *path);
+
+/* Opens the folder that holds `path`'s last name (which must not be a fixed one's); *ret_name points into `path`. */
+int tree_open_parent(const struct tree *tree, const char *path, int *ret_fd, const char **ret_name) must_check;
+
+struct file_version tree_version(const struct stat *status);
+bool tree_version_same(const struct file_version *one, const struct file_version *other);
+
+/* Gives `from` the name `to`, if nothing has it. */
+int tree_rename_to_free_name(int from_fd, const char *from, int to_fd, const char *to) must_check;
+
+/* Reading a folder, entry by entry, "." and ".." left out. */
+struct folder_reader {
+        int fd;         /* the caller's */
+        int64_t offset; /* where the next entry begins, for lseek() */
+        size_t at, end;
+        _Alignas(8) char bytes[16384];
+};
+struct dirent64;
+void folder_reader_start(struct folder_reader *reader, int fd, int64_t offset);
+/* 1 and an entry that is good until the next call, 0 at the end, -errno. */
+int folder_reader_next(struct folder_reader *reader, const struct dirent64 **ret_entry) must_check;
+
+/* Our temporary files' names. A hidden name of a form that nobody types, so that one left by a killed worker is known.
+ */
+enum { TEMPORARY_NAME_BYTES = 48, TEMPORARY_STALE_SECONDS = 3600 };
+void temporary_name(char name[TEMPORARY_NAME_BYTES]);
+bool temporary_name_is(const char *name);
+
+/* The operations. Paths are unchecked. */
+
+/* Where a listing goes: `records` are whole struct file_entry records. A negative answer ends the listing. */
+typedef int listing_function(void *context, const void *records, size_t size);
+int tree_list(const struct tree *tree, const char *path, listing_function *function, void *context,
+              uint64_t *ret_left_out) must_check;
+int tree_open_file(const struct tree *tree, const char *path, int *ret_fd, struct file_version *ret_version) must_check;
+int tree_write(const struct tree *tree, const struct message_file *request, int content, int *ret_fd,
+               struct file_version *ret_version) must_check;
+int tree_make_folder(const struct tree *tree, const char *path) must_check;
+int tree_move(const struct tree *tree, const char *from, const char *to) must_check;
+int tree_delete(const struct tree *tree, const char *path) must_check;

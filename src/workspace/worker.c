@@ -1,0 +1,137 @@
+/*
+ * The worker's loop. The web server is its sibling: what the table of messages does not allow ends the worker, what a
+ * person asked for in vain is an answer.
+ */
+#include "confine.h"
+#include "tree.h"
+
+struct request {
+        const struct tree *tree;
+        const struct message_file *file;
+        const char *other; /* of FILE_MOVE */
+        int content;       /* of FILE_WRITE; the message's */
+        struct message_file_done *done;
+        int fd;              /* what the answer carries, or -1 */
+        struct error *error; /* set where the channel failed, and then the request's result is of no use */
+        bool channel_failed;
+};
+
+typedef int operation_function(struct request *request);
+
+static int send_answer(struct request *request, const void *payload, size_t size) {
+        int result = message_send(CONFINED_CHANNEL, MESSAGE_FILE_DONE, request->done, payload, size, &request->fd,
+                                  request->fd >= 0, request->error);
+        if (result == -ETOOMANYREFS) {
+                /* Its owner's programs, which have the same uid, hold too many descriptors under way. */
+                request->done->result = -EBUSY;
+                result = message_send(CONFINED_CHANNEL, MESSAGE_FILE_DONE, request->done, NULL, 0, NULL, 0,
+                                      request->error);
+        }
+        request->channel_failed = result < 0;
+        return result;
+}
+
+static int send_records(void *context, const void *records, size_t size) {
+        struct request *request = context;
+        request->done->more = 1;
+        return send_answer(request, records, size);
+}
+
+static int do_list(struct request *request) {
+        int result =
+                tree_list(request->tree, request->file->path, send_records, request, &request->done->entries_left_out);
+        request->done->more = 0;
+        return result;
+}
+
+static int do_open(struct request *request) {
+        return tree_open_file(request->tree, request->file->path, &request->fd, &request->done->version);
+}
+
+static int do_write(struct request *request) {
+        return tree_write(request->tree, request->file, request->content, &request->fd, &request->done->version);
+}
+
+static int do_make_folder(struct request *request) {
+        return tree_make_folder(request->tree, request->file->path);
+}
+
+static int do_move(struct request *request) {
+        return tree_move(request->tree, request->file->path, request->other);
+}
+
+static int do_delete(struct request *request) {
+        return tree_delete(request->tree, request->file->path);
+}
+
+static const struct {
+        operation_function *function;
+        bool descriptor; /* brings one */
+        bool payload;    /* brings a second path */
+} operations[FILE_OPERATIONS] = {
+        [FILE_LIST] = { do_list, false, false },  [FILE_OPEN] = { do_open, false, false },
+        [FILE_WRITE] = { do_write, true, false }, [FILE_MAKE_FOLDER] = { do_make_folder, false, false },
+        [FILE_MOVE] = { do_move, false, true },   [FILE_DELETE] = { do_delete, false, false },
+};
+
+static int check_request(const struct message *message, struct error *error) {
+        const struct message_file *file = message->body;
+        if (file->operation >= FILE_OPERATIONS || file->condition > FILE_ALWAYS || !message_text_ok(file->path))
+                return error_say(error, EPROTO, "a file request makes no sense");
+        if (message->fd_count != operations[file->operation].descriptor)
+                return error_say(error, EPROTO, "a file request has the wrong number of descriptors");
+        if (message->payload_size > 0 && !operations[file->operation].payload)
+                return error_say(error, EPROTO, "a file request has a payload that nobody asked for");
+        if (message->payload_size >= PATH_BYTES || memchr(message->payload, 0, message->payload_size))
+                return error_say(error, EPROTO, "a file request's second path is none");
+        return 0;
+}
+
+static int serve_one(const struct tree *tree, struct message *message, struct error *error) {
+        int result = check_request(message, error);
+        if (result < 0)
+                return result;
+        const struct message_file *file = message->body;
+        char other[PATH_BYTES] = "";
+        memcpy(other, message->payload, message->payload_size);
+        struct message_file_done done = { .tag = file->tag };
+        struct request request = { .tree = tree,
+                                   .file = file,
+                                   .other = other,
+                                   .content = message->fds[0],
+                                   .done = &done,
+                                   .fd = -1,
+                                   .error = error };
+        result = operations[file->operation].function(&request);
+        if (!request.channel_failed) {
+                done.result = result;
+                send_answer(&request, NULL, 0);
+        }
+        close_fd(&request.fd);
+        return request.channel_failed ? -error->number : 0;
+}
+
+/* 0 when the channel was closed; a peer that closes it while we answer has done just that. */
+static int serve(const struct tree *tree, struct error *error) {
+        free_scoped uint8_t *storage = reallocate_array(NULL, IPC_MESSAGE_MAXIMUM, 1);
+        for (;;) {
+                struct message message;
+                int result = message_receive(CONFINED_CHANNEL, MESSAGE_BIT(MESSAGE_FILE), storage, &message, error);
+                if (result <= 0)
+                        return result;
+                result = serve_one(tree, &message, error);
+                message_close_fds(&message);
+                if (result < 0)
+                        return result == -EPIPE || result == -ECONNRESET ? 0 : result;
+        }
+}
+
+int worker_run(const struct workspace_worker *worker, struct error *error) {
+        struct error unheard;
+        error = error ? error : &unheard;
+        int result = confine(worker, error);
+        if (result < 0)
+                return error_prefix(error, "confining a workspace worker");
+        struct tree tree = { CONFINED_TREE, worker->kind };
+        return serve(&tree, error);
+}
