@@ -1,0 +1,484 @@
+/*
+ * seccomp: which system calls a process may make at all. Allow-lists; what is not on one answers ENOSYS, so that
+ * libraries fall back as they do on an older kernel, and nothing dies of a question. The few whose arguments matter are
+ * looked at below.
+ */
+#include "internal.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* Newer than Debian 12's libseccomp may know by name; resolved at run time, left out where unknown. */
+
+/* What every process with the C library does. */
+static const char *const basics[] = {
+        "read",
+        "write",
+        "readv",
+        "writev",
+        "close",
+        "close_range",
+        "fstat",
+        "lseek",
+        "mmap",
+        "mprotect",
+        "munmap",
+        "mremap",
+        "madvise",
+        "brk",
+        "rt_sigaction",
+        "rt_sigprocmask",
+        "rt_sigreturn",
+        "sigaltstack",
+        "exit",
+        "exit_group",
+        "futex",
+        "futex_waitv",
+        "set_robust_list",
+        "get_robust_list",
+        "rseq",
+        "set_tid_address",
+        "gettid",
+        "getpid",
+        "clock_gettime",
+        "clock_nanosleep",
+        "clock_getres",
+        "nanosleep",
+        "gettimeofday",
+        "time",
+        "getrandom",
+        "sched_yield",
+        "sched_getaffinity",
+        "restart_syscall",
+        "poll",
+        "ppoll",
+        "membarrier",
+        "getcpu",
+        "arch_prctl",
+        "prlimit64",
+        "getrlimit",
+        "sysinfo",
+        "uname",
+        "dup",
+        "dup2",
+        "dup3",
+        "pipe",
+        "pipe2",
+        "tgkill",
+};
+
+/* Files: all by path and descriptor; the mounts and Landlock say which. */
+static const char *const files[] = {
+        "open",
+        "openat",
+        "openat2",
+        "creat",
+        "stat",
+        "lstat",
+        "newfstatat",
+        "statx",
+        "access",
+        "faccessat",
+        "faccessat2",
+        "getdents64",
+        "getdents",
+        "getcwd",
+        "chdir",
+        "fchdir",
+        "mkdir",
+        "mkdirat",
+        "rmdir",
+        "unlink",
+        "unlinkat",
+        "rename",
+        "renameat",
+        "renameat2",
+        "link",
+        "linkat",
+        "symlink",
+        "symlinkat",
+        "readlink",
+        "readlinkat",
+        "chmod",
+        "fchmod",
+        "fchmodat",
+        "fchmodat2",
+        "chown",
+        "fchown",
+        "lchown",
+        "fchownat",
+        "utime",
+        "utimes",
+        "utimensat",
+        "futimesat",
+        "truncate",
+        "ftruncate",
+        "fallocate",
+        "fsync",
+        "fdatasync",
+        "sync_file_range",
+        "syncfs",
+        "sync",
+        "flock",
+        "pread64",
+        "pwrite64",
+        "preadv",
+        "pwritev",
+        "preadv2",
+        "pwritev2",
+        "sendfile",
+        "splice",
+        "tee",
+        "vmsplice",
+        "copy_file_range",
+        "fadvise64",
+        "readahead",
+        "statfs",
+        "fstatfs",
+        "umask",
+        "mknod",
+        "mknodat",
+        "getxattr",
+        "lgetxattr",
+        "fgetxattr",
+        "listxattr",
+        "llistxattr",
+        "flistxattr",
+        "setxattr",
+        "lsetxattr",
+        "fsetxattr",
+        "removexattr",
+        "lremovexattr",
+        "fremovexattr",
+        "inotify_init",
+        "inotify_init1",
+        "inotify_add_watch",
+        "inotify_rm_watch",
+        "memfd_create",
+        "ioctl",
+        "fcntl",
+        "cachestat",
+};
+
+/* subprocess, multiprocessing, threading, signal. */
+static const char *const processes[] = {
+        "fork",
+        "vfork",
+        "clone",
+        "execve",
+        "execveat",
+        "wait4",
+        "waitid",
+        "kill",
+        "tkill",
+        "getppid",
+        "getpgid",
+        "getpgrp",
+        "setpgid",
+        "getsid",
+        "setsid",
+        "getuid",
+        "geteuid",
+        "getgid",
+        "getegid",
+        "getresuid",
+        "getresgid",
+        "getgroups",
+        "setuid",
+        "setgid",
+        "setreuid",
+        "setregid",
+        "setresuid",
+        "setresgid",
+        "setfsuid",
+        "setfsgid",
+        "setgroups",
+        "capget",
+        "capset",
+        "getpriority",
+        "setpriority",
+        "getrusage",
+        "times",
+        "setrlimit",
+        "prctl",
+        "pidfd_open",
+        "pidfd_send_signal",
+        "rt_sigpending",
+        "rt_sigsuspend",
+        "rt_sigtimedwait",
+        "rt_sigqueueinfo",
+        "rt_tgsigqueueinfo",
+        "pause",
+        "alarm",
+        "getitimer",
+        "setitimer",
+        "sched_getparam",
+        "sched_getscheduler",
+        "sched_setscheduler",
+        "sched_setparam",
+        "sched_get_priority_max",
+        "sched_get_priority_min",
+        "sched_rr_get_interval",
+        "sched_getattr",
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+        "ioprio_get",
+};
+
+/* select, asyncio, timers. */
+static const char *const waiting[] = {
+        "select",       "pselect6",      "epoll_create",   "epoll_create1",    "epoll_ctl",
+        "epoll_wait",   "epoll_pwait",   "epoll_pwait2",   "eventfd",          "eventfd2",
+        "signalfd",     "signalfd4",     "timerfd_create", "timerfd_settime",  "timerfd_gettime",
+        "timer_create", "timer_settime", "timer_gettime",  "timer_getoverrun", "timer_delete",
+};
+
+/* socket: to itself, in its own network namespace. Which families is looked at below. */
+static const char *const sockets[] = {
+        "socketpair", "bind",    "listen",  "accept",   "accept4",  "connect",  "getsockname", "getpeername", "sendto",
+        "recvfrom",   "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockopt",  "setsockopt",
+};
+
+/* multiprocessing's shared memory and queues; System V's live in the sandbox's own IPC namespace. */
+static const char *const memory[] = {
+        "shmget",        "shmat",
+        "shmctl",        "shmdt",
+        "semget",        "semop",
+        "semtimedop",    "semctl",
+        "msgget",        "msgsnd",
+        "msgrcv",        "msgctl",
+        "mq_open",       "mq_unlink",
+        "mq_timedsend",  "mq_timedreceive",
+        "mq_notify",     "mq_getsetattr",
+        "mlock",         "mlock2",
+        "munlock",       "mlockall",
+        "munlockall",    "msync",
+        "mincore",       "remap_file_pages",
+        "get_mempolicy", "set_mempolicy",
+        "mbind",         "pkey_alloc",
+        "pkey_free",     "pkey_mprotect",
+};
+
+/* Refused with EPERM rather than ENOSYS: a program that asks is told that it may not, not that the kernel is old. */
+static const char *const forbidden[] = {
+        "mount",
+        "umount2",
+        "pivot_root",
+        "chroot",
+        "unshare",
+        "setns",
+        "move_mount",
+        "open_tree",
+        "fsopen",
+        "fsconfig",
+        "fsmount",
+        "fspick",
+        "mount_setattr",
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "kcmp",
+        "bpf",
+        "perf_event_open",
+        "userfaultfd",
+        "reboot",
+        "swapon",
+        "swapoff",
+        "init_module",
+        "finit_module",
+        "delete_module",
+        "kexec_load",
+        "kexec_file_load",
+        "acct",
+        "quotactl",
+        "settimeofday",
+        "clock_settime",
+        "clock_adjtime",
+        "adjtimex",
+        "sethostname",
+        "setdomainname",
+        "sched_setaffinity",
+        "sched_setattr",
+        "ioprio_set",
+        "personality",
+        "open_by_handle_at",
+        "name_to_handle_at",
+        "fanotify_init",
+        "syslog",
+        "vhangup",
+        "iopl",
+        "ioperm",
+        "pidfd_getfd",
+        "nice",
+        "migrate_pages",
+        "move_pages",
+        "lookup_dcookie",
+        "seccomp",
+};
+
+/* A keeper waits and tells; it has no other business. */
+static const char *const keeper[] = {
+        "poll",   "ppoll",  "wait4",      "waitid",       "sendmsg",        "recvmsg",         "recvfrom",
+        "close",  "exit",   "exit_group", "rt_sigreturn", "rt_sigprocmask", "restart_syscall", "write",
+        "getpid", "gettid", "kill",
+};
+
+/* The web server: threads, sockets, its database; no new process and no program, ever. */
+static const char *const web_processes[] = {
+        "getuid",
+        "geteuid",
+        "getgid",
+        "getegid",
+        "getrusage",
+        "prctl",
+        "sched_getparam",
+        "sched_getscheduler",
+        "sched_setscheduler",
+        "sched_get_priority_max",
+        "sched_get_priority_min",
+        "rt_sigtimedwait",
+        "rt_sigpending",
+        "clone",
+        "getppid",
+        "kill",
+        "set_mempolicy",
+};
+
+struct filter {
+        struct sock_fprog program;
+};
+
+static struct filter program_filter, keeper_filter;
+
+struct names {
+        const char *const *names;
+        size_t count;
+};
+#define NAMES(array)                                                                                                   \
+        { array, array_length(array) }
+
+static int allow_names(scmp_filter_ctx context, uint32_t action, struct names list, struct error *error) {
+        for (size_t i = 0; i < list.count; i++) {
+                int number = seccomp_syscall_resolve_name(list.names[i]);
+                if (number == __NR_SCMP_ERROR || number < 0)
+                        continue; /* not a call of this architecture, or newer than the library */
+                int result = seccomp_rule_add(context, action, number, 0);
+                if (result < 0 && result != -EEXIST)
+                        return error_set(error, -result, "adding %s to a filter", list.names[i]);
+        }
+        return 0;
+}
+
+/* Arguments are compared in the low 32 bits where the kernel takes an int: the upper half is the caller's to choose. */
+#define LOW(argument, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xFFFFFFFFu, value)
+
+static int add_argument_rules(scmp_filter_ctx context, struct error *error) {
+        const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                                    CLONE_NEWPID | CLONE_NEWNET;
+        static const uint32_t refused_ioctls[] = { TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS };
+        static const uint32_t refused_fcntls[] = { F_SETLEASE, F_NOTIFY };
+        static const uint32_t families[] = { AF_UNIX, AF_INET, AF_INET6 };
+        int result = 0;
+        /* The flags of clone3 lie in memory, where no filter sees them: it is on no list, and the C library falls back
+         * to clone. */
+        for (unsigned bit = 0; bit < 64 && result == 0; bit++)
+                if (namespaces & (UINT64_C(1) << bit))
+                        result = seccomp_rule_add(
+                                context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                                SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, UINT64_C(1) << bit, UINT64_C(1) << bit));
+        for (size_t i = 0; i < array_length(refused_ioctls) && result == 0; i++)
+                result =
+                        seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, LOW(1, refused_ioctls[i]));
+        for (size_t i = 0; i < array_length(refused_fcntls) && result == 0; i++)
+                result =
+                        seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1, LOW(1, refused_fcntls[i]));
+        for (size_t i = 0; i < array_length(families) && result == 0; i++)
+                result = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, LOW(0, families[i]));
+        if (result < 0)
+                return error_set(error, -result, "adding a rule on arguments to a filter");
+        return 0;
+}
+
+static int export_filter(scmp_filter_ctx context, struct filter *ret_filter, struct error *error) {
+        fd_scoped fd = memfd_create("filter", MFD_CLOEXEC);
+        if (fd < 0)
+                return error_set(error, errno, "making memory for a filter");
+        int result = seccomp_export_bpf(context, fd);
+        off_t size = result < 0 ? 0 : lseek(fd, 0, SEEK_END);
+        if (result < 0 || size <= 0 || lseek(fd, 0, SEEK_SET) < 0)
+                return error_set(error, result < 0 ? -result : errno, "compiling a filter");
+        struct sock_filter *instructions = allocate((size_t) size);
+        ssize_t got = read_fully(fd, instructions, (size_t) size);
+        if (got != size) {
+                free(instructions);
+                return error_set(error, EIO, "reading a compiled filter");
+        }
+        ret_filter->program =
+                (struct sock_fprog){ (unsigned short) ((size_t) size / sizeof *instructions), instructions };
+        return 0;
+}
+
+static int build_filter(const struct names *lists, size_t count, bool with_arguments, struct filter *ret_filter,
+                        struct error *error) {
+        scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+        if (!context)
+                return error_set(error, ENOMEM, "starting a filter");
+        /* A tree, so that a call costs the logarithm of the list's length. */
+        int result = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+        if (result < 0)
+                result = error_set(error, -result, "choosing the form of a filter");
+        if (result == 0 && with_arguments)
+                result = add_argument_rules(context, error);
+        for (size_t i = 0; i < count && result == 0; i++)
+                result = allow_names(context, SCMP_ACT_ALLOW, lists[i], error);
+        if (result == 0 && with_arguments)
+                result = allow_names(context, SCMP_ACT_ERRNO(EPERM), (struct names) NAMES(forbidden), error);
+        if (result == 0)
+                result = export_filter(context, ret_filter, error);
+        seccomp_release(context);
+        return result;
+}
+
+static int load_filter(const struct filter *filter, struct error *error) {
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter->program) < 0)
+                return error_set(error, errno, "loading a system call filter");
+        return 0;
+}
+
+int sandbox_prepare_filter(struct error *error) {
+        static const struct names program[] = { NAMES(basics),  NAMES(files),   NAMES(processes),
+                                                NAMES(waiting), NAMES(sockets), NAMES(memory) };
+        static const struct names only_keeper[] = { NAMES(keeper) };
+        int result = build_filter(program, array_length(program), true, &program_filter, error);
+        return result < 0 ? result : build_filter(only_keeper, array_length(only_keeper), false, &keeper_filter, error);
+}
+
+int filter_load_program(struct error *error) {
+        return load_filter(&program_filter, error);
+}
+
+int filter_load_keeper(struct error *error) {
+        return load_filter(&keeper_filter, error);
+}
+
+int filter_load_web(struct error *error) {
+        static const struct names web[] = { NAMES(basics), NAMES(files), NAMES(waiting), NAMES(sockets),
+                                            NAMES(web_processes) };
+        struct filter filter;
+        int result = build_filter(web, array_length(web), false, &filter, error);
+        if (result < 0)
+                return result;
+        result = load_filter(&filter, error);
+        free(filter.program.filter);
+        return result;
+}

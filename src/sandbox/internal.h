@@ -1,0 +1,24 @@
+/* What the files of this room share and no other room sees. */
+#pragma once
+
+#include "sandbox.h"
+
+int write_file(const char *path, const char *text, struct error *error) must_check;
+int map_single_ids(pid_t pid, uid_t inside_uid, uid_t uid, gid_t inside_gid, gid_t gid, struct error *error) must_check;
+int change_root(const char *new_root, struct error *error) must_check;
+
+/* landlock.c */
+int landlock_abi(void); /* 0: there is none */
+enum landlock_access { ACCESS_READ = 1, ACCESS_EXECUTE = 2, ACCESS_WRITE = 4, ACCESS_DEVICE = 8 };
+int landlock_create(struct error *error) must_check; /* a rule set that allows nothing; a descriptor */
+int landlock_allow(int rules, const char *path, unsigned access, struct error *error) must_check;
+int landlock_enter(int rules, struct error *error) must_check;
+
+/* filter.c */
+struct sock_fprog;
+int filter_load_program(struct error *error) must_check;
+int filter_load_keeper(struct error *error) must_check;
+int filter_load_web(struct error *error) must_check;
+
+/* Empties the permitted, effective and inheritable sets. */
+int drop_capabilities(struct error *error) must_check;
