@@ -1,0 +1,25 @@
+/* What the files of this room share. */
+#pragma once
+
+#include "../base/base.h"
+#include "../ipc/ipc.h"
+#include "../sandbox/sandbox.h"
+
+/* interpreter.c: the only file that speaks to Python. */
+
+/* In the zygote: starts the interpreter and imports `imports` (names, separated by commas); what cannot be imported is
+ * logged. */
+int interpreter_start(const char *imports, struct error *error) must_check;
+/* In the keeper, around the fork. */
+void interpreter_before_fork(void);
+/* In the program's process: after the fork, standard streams on the terminal, generators reseeded. */
+int interpreter_adopt(struct error *error) must_check;
+/* Runs the text, then the prompt if asked; never returns. `source` is NULL for a prompt alone. */
+_Noreturn void interpreter_run(const struct message_program *program, const char *arguments, size_t arguments_size,
+                               const char *source, size_t source_size);
+
+/* keeper.c: the process just cloned into a sandbox's namespaces. */
+_Noreturn void keeper_run(const struct sandbox_host *host, struct message *park);
+
+/* program.c: PID 2 of a sandbox. */
+_Noreturn void program_run(const struct sandbox_host *host, int channel, int terminal);

@@ -1,0 +1,115 @@
+/*
+ * The keeper: PID 1 of a sandbox. It makes the world, forks the program, and from then on holds no right: it reaps
+ * whatever is orphaned, and tells the supervisor how the program itself ended. When it ends, the kernel kills all that
+ * is left in its PID namespace; and it ends when the program does, or the supervisor.
+ */
+#include "internal.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+static void on_child(int signal) {
+        (void) signal; /* its coming is all: it ends ppoll() */
+}
+
+static _Noreturn void give_up(int channel, const struct error *error) {
+        struct message_parked answer = { .result = -error->number };
+        snprintf(answer.text, sizeof answer.text, "%.*s", (int) sizeof answer.text - 1, error->text);
+        struct error unsent;
+        (void) !message_send(channel, MESSAGE_PARKED, &answer, NULL, 0, NULL, 0, &unsent);
+        _exit(1);
+}
+
+static void tell_ended(int channel, int status, const struct rusage *usage) {
+        struct message_program_ended message = {
+                .exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+                .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                .cpu_milliseconds = (uint64_t) (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000 +
+                                    (uint64_t) (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1000,
+                .peak_bytes = (uint64_t) usage->ru_maxrss * 1024,
+        };
+        struct error unsent;
+        (void) !message_send(channel, MESSAGE_PROGRAM_ENDED, &message, NULL, 0, NULL, 0, &unsent);
+}
+
+/* Returns when the program has ended or the supervisor is gone. */
+static void watch(int channel, pid_t program) {
+        sigset_t none;
+        sigemptyset(&none);
+        for (;;) {
+                int status;
+                struct rusage usage;
+                pid_t pid;
+                while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
+                        if (pid == program) {
+                                tell_ended(channel, status, &usage);
+                                return;
+                        }
+                struct pollfd peer = { .fd = channel, .events = POLLIN };
+                if (ppoll(&peer, 1, NULL, &none) > 0)
+                        return; /* nothing is ever said to a keeper: this is the supervisor's end */
+        }
+}
+
+static void block_child_signal(void) {
+        sigset_t child;
+        sigemptyset(&child);
+        sigaddset(&child, SIGCHLD);
+        sigprocmask(SIG_BLOCK, &child, NULL);
+}
+
+static pid_t fork_program(const struct sandbox_host *host, int keeper_channel, int program_channel,
+                          const struct world *world) {
+        interpreter_before_fork();
+        pid_t program = fork();
+        if (program == 0) {
+                close(keeper_channel);
+                close(world->master);
+                close(world->hints);
+                sigset_t none;
+                sigemptyset(&none);
+                sigprocmask(SIG_SETMASK, &none, NULL);
+                program_run(host, program_channel, world->terminal);
+        }
+        return program;
+}
+
+void keeper_run(const struct sandbox_host *host, struct message *park) {
+        const struct message_park *request = park->body;
+        struct error error = { 0 };
+        int channel = steal_fd(&park->fds[0]);
+        if (park->fd_count != request->control_groups + 2u)
+                _exit(1);
+        prctl(PR_SET_NAME, "carrel-keeper", 0, 0, 0);
+        signal(SIGCHLD, SIG_DFL); /* the zygote ignores it, and a program must not inherit that */
+        block_child_signal();
+        struct world world;
+        if (sandbox_make_world(host, park->fds + 2, request->control_groups, &world, &error) < 0)
+                give_up(channel, &error);
+        pid_t program = fork_program(host, channel, park->fds[1], &world);
+        if (program < 0) {
+                error_set(&error, errno, "forking the program");
+                give_up(channel, &error);
+        }
+        close_fd(&world.terminal);
+        message_close_fds(park);
+        struct sigaction action = { .sa_handler = on_child };
+        sigaction(SIGCHLD, &action, NULL);
+        struct message_parked answer = { .program = program };
+        const int fds[] = { world.master, world.hints };
+        if (message_send(channel, MESSAGE_PARKED, &answer, NULL, 0, fds, array_length(fds), &error) < 0)
+                _exit(1);
+        close_fd(&world.master);
+        close_fd(&world.hints);
+        /* The standard streams are the server's log: nothing of a sandbox may write there. */
+        close(STDIN_FILENO);
+        close(STDOUT_FILENO);
+        close(STDERR_FILENO);
+        if (sandbox_confine_keeper(&error) < 0)
+                _exit(1);
+        watch(channel, program);
+        _exit(0);
+}
