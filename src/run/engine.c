@@ -1,0 +1,493 @@
+/*
+ * The engine: keeps a zygote alive and a few runs parked, gives a parked one to whoever starts a program, and keeps
+ * what has ended for a while, so that its terminal can still be looked at.
+ */
+#include "internal.h"
+#include "../base/log.h"
+#include "../python/python.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+enum {
+        REFILL_DELAY = 20,   /* milliseconds after a start: the program that was just started comes first */
+        REFILL_AT_ONCE = 4,  /* sandboxes being made at the same time ahead of need */
+        ZYGOTE_RETRY = 1000, /* milliseconds */
+        ZYGOTE_FAILURES_BEFORE_PLAIN = 2,   /* then it is tried without the class's modules */
+        ZYGOTE_FAILURES_BEFORE_REFUSAL = 3, /* then those who wait are told; it is still tried again */
+        GROUP_RETRY = 20, /* milliseconds: the kernel empties a group a little after its last process is gone */
+};
+
+static int start_zygote(struct engine *engine, struct error *error);
+static loop_function on_zygote_timer, on_refill, on_group_timer;
+
+/* The zygote */
+
+static void zygote_retry(struct engine *engine) {
+        if (!engine->zygote_ready)
+                engine->zygote_failures++;
+        engine->zygote_ready = false;
+        channel_destroy(steal_pointer(&engine->zygote));
+        if (engine->zygote_pid > 0) {
+                (void) kill(engine->zygote_pid, SIGKILL);
+                (void) waitpid(engine->zygote_pid, NULL, 0);
+                engine->zygote_pid = 0;
+        }
+        struct run *run, *next;
+        for (run = LIST_FIRST(&engine->parked); run; run = next) {
+                next = LIST_NEXT(run, place);
+                run_lost_zygote(run);
+        }
+        bool hopeless = engine->zygote_failures >= ZYGOTE_FAILURES_BEFORE_REFUSAL;
+        for (run = LIST_FIRST(&engine->live); run; run = next) {
+                next = LIST_NEXT(run, place);
+                run_lost_zygote(run);
+                if (hopeless && run_wants_sandbox(run))
+                        run_end(run, REASON_FAILED);
+        }
+        if (!engine->stopping)
+                timer_set(engine->zygote_timer, ZYGOTE_RETRY);
+}
+
+static void on_zygote_timer(void *context) {
+        struct engine *engine = context;
+        struct error error = { 0 };
+        if (start_zygote(engine, &error) < 0) {
+                log_failure(LOG_ERROR, "zygote.start", &error);
+                zygote_retry(engine);
+        }
+}
+
+static void on_zygote_closed(void *context, const struct error *why) {
+        struct engine *engine = context;
+        if (!engine->stopping)
+                log_failure(LOG_ERROR, "zygote.lost", why);
+        zygote_retry(engine);
+}
+
+static void park_now(struct engine *engine, struct run *run) {
+        struct error error = { 0 };
+        if (run_park(run, &error) < 0) {
+                log_failure(LOG_ERROR, "run.park", &error);
+                run_end(run, REASON_FAILED);
+        }
+        (void) engine;
+}
+
+static void on_zygote_ready(struct engine *engine) {
+        log_event(LOG_INFO, "zygote.ready", "pid", log_number(engine->zygote_pid), NULL);
+        engine->zygote_ready = true;
+        engine->zygote_failures = 0;
+        struct run *run, *next;
+        for (run = LIST_FIRST(&engine->live); run; run = next) {
+                next = LIST_NEXT(run, place);
+                if (run_wants_sandbox(run))
+                        park_now(engine, run);
+        }
+        timer_set(engine->refill_timer, 0);
+}
+
+static struct run *find_by_tag(struct engine *engine, uint64_t tag) {
+        struct run *run;
+        LIST_FOREACH(run, &engine->parked, place)
+        if ((uint64_t) (uintptr_t) run == tag)
+                return run;
+        LIST_FOREACH(run, &engine->live, place)
+        if ((uint64_t) (uintptr_t) run == tag)
+                return run;
+        return NULL;
+}
+
+static void on_zygote(void *context, struct message *message) {
+        struct engine *engine = context;
+        if (message->type == MESSAGE_READY) {
+                on_zygote_ready(engine);
+                return;
+        }
+        const struct message_forked *forked = message->body;
+        struct run *run = find_by_tag(engine, forked->tag);
+        if (run && run->pidfd < 0)
+                run_forked(run, forked, forked->result < 0 ? -1 : steal_fd(&message->fds[0]));
+}
+
+static _Noreturn void exec_zygote(const struct engine *engine, int channel) {
+        char channel_text[16], base_text[16];
+        snprintf(channel_text, sizeof channel_text, "%d", channel);
+        snprintf(base_text, sizeof base_text, "%u", engine->options.host.uid_base);
+        const char *imports = engine->zygote_failures < ZYGOTE_FAILURES_BEFORE_PLAIN ? engine->imports : "";
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        (void) setsid(); /* a Ctrl-C in the operator's terminal is for the monitor alone */
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        /* Its standard input is nothing; its output is the server's log. */
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null >= 0) {
+                dup2(null, STDIN_FILENO);
+                dup2(STDERR_FILENO, STDOUT_FILENO);
+        }
+        (void) fcntl(channel, F_SETFD, 0);
+        execl(engine->options.zygote_path, "carrel-python", channel_text, base_text, imports, (char *) NULL);
+        dprintf(STDERR_FILENO, "carrel: running %s: %s\n", engine->options.zygote_path, strerror(errno));
+        _exit(127);
+}
+
+/* The first two words, before there is a loop to wait in: a few milliseconds. */
+static int give_maps(struct engine *engine, int channel, struct error *error) {
+        struct timeval patience = { .tv_sec = 10 };
+        if (setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
+                return error_set(error, errno, "waiting for the zygote");
+        char byte;
+        if (recv(channel, &byte, 1, 0) != 1 || byte != ZYGOTE_WANTS_MAPS)
+                return error_say(error, EPROTO, "the zygote did not start");
+        int result = sandbox_write_maps(&engine->options.host, engine->zygote_pid, error);
+        if (result < 0)
+                return result;
+        byte = ZYGOTE_HAS_MAPS;
+        if (send(channel, &byte, 1, MSG_NOSIGNAL) != 1)
+                return error_set(error, errno, "answering the zygote");
+        return 0;
+}
+
+static int start_zygote(struct engine *engine, struct error *error) {
+        int ends[2];
+        int result = channel_pair(ends, error);
+        if (result < 0)
+                return result;
+        fd_scoped ours = ends[0], theirs = ends[1];
+        pid_t pid = fork();
+        if (pid < 0)
+                return error_set(error, errno, "forking the zygote");
+        if (pid == 0)
+                exec_zygote(engine, theirs);
+        close_fd(&theirs);
+        engine->zygote_pid = pid;
+        result = give_maps(engine, ours, error);
+        if (result < 0)
+                return result;
+        uint64_t receives = MESSAGE_BIT(MESSAGE_READY) | MESSAGE_BIT(MESSAGE_FORKED);
+        return channel_create(engine->loop, steal_fd(&ours), receives, on_zygote, on_zygote_closed, engine,
+                              &engine->zygote, error);
+}
+
+/* The pool */
+
+static struct run *add_parked(struct engine *engine) {
+        struct run *run = run_create(engine);
+        LIST_INSERT_HEAD(&engine->parked, run, place);
+        engine->parked_count++;
+        return run;
+}
+
+static void take_from_parked(struct engine *engine, struct run *run) {
+        LIST_REMOVE(run, place);
+        engine->parked_count--;
+}
+
+static size_t being_made(struct engine *engine) {
+        size_t count = 0;
+        struct run *run;
+        LIST_FOREACH(run, &engine->parked, place)
+        count += !run->parked;
+        return count;
+}
+
+static void on_refill(void *context) {
+        struct engine *engine = context;
+        if (engine->stopping || !engine->zygote_ready)
+                return;
+        for (size_t making = being_made(engine); making < REFILL_AT_ONCE && engine->parked_count < engine->options.pool;
+             making++)
+                park_now(engine, add_parked(engine));
+}
+
+void engine_run_parked(struct run *run) {
+        if (run->delivery)
+                run_deliver(run);
+        else
+                timer_set(run->engine->refill_timer, 0);
+}
+
+/* One that is ready; else one that will be soonest. */
+static struct run *take_run(struct engine *engine) {
+        struct run *run, *best = NULL;
+        LIST_FOREACH(run, &engine->parked, place) {
+                if (run->reason != REASON_NONE)
+                        continue;
+                best = run;
+                if (run->parked)
+                        break;
+        }
+        if (best) {
+                take_from_parked(engine, best);
+                return best;
+        }
+        best = run_create(engine);
+        return best;
+}
+
+/* Starting */
+
+static size_t count_live(struct engine *engine, uint32_t account) {
+        size_t count = 0;
+        struct run *run;
+        LIST_FOREACH(run, &engine->live, place)
+        count += run->told.account == account;
+        return count;
+}
+
+static int make_delivery(const struct run_request *request, struct delivery **ret_delivery, struct error *error) {
+        const struct message_run_start *start = request->start;
+        struct delivery *delivery = allocate(sizeof *delivery);
+        struct message_program *program = &delivery->program;
+        snprintf(program->folder, sizeof program->folder, "%s", start->folder);
+        /* What is Local/<folder>/… in the class's tree is /home/<folder>/… inside; shared folders keep their names. */
+        const char *inside = strncmp(start->path, "Local/", 6) == 0 ? start->path + 6 : start->path;
+        snprintf(program->path, sizeof program->path, "%s", inside);
+        program->argument_count = start->argument_count;
+        program->repl_after = start->repl_after;
+        program->has_source = request->source >= 0;
+        program->limits = start->limits;
+        delivery->arguments_size = request->arguments_size;
+        delivery->arguments = allocate(request->arguments_size);
+        if (request->arguments_size > 0)
+                memcpy(delivery->arguments, request->arguments, request->arguments_size);
+        int result = sandbox_clone_tree(request->workspace, "", false, error);
+        if (result >= 0)
+                delivery->fds[delivery->fd_count++] = result;
+        for (size_t i = 0; i < SHARED_TREES && result >= 0; i++) {
+                if (request->shared[i] < 0)
+                        continue;
+                result = sandbox_clone_tree(request->shared[i], "", true, error);
+                if (result >= 0) {
+                        delivery->fds[delivery->fd_count++] = result;
+                        program->shared |= 1u << i;
+                }
+        }
+        if (result >= 0 && request->source >= 0) {
+                result = fcntl(request->source, F_DUPFD_CLOEXEC, 0);
+                if (result < 0)
+                        result = error_set(error, errno, "keeping the program's text");
+                else
+                        delivery->fds[delivery->fd_count++] = result;
+        }
+        *ret_delivery = delivery;
+        return result < 0 ? result : 0;
+}
+
+static uint64_t new_id(struct engine *engine) {
+        /* Above those of an earlier engine of this server, and exact in a JavaScript number for the next centuries. */
+        if (engine->next_id == 0)
+                engine->next_id = (uint64_t) (wall_milliseconds() / 1000) << 20;
+        return ++engine->next_id;
+}
+
+static void introduce(struct engine *engine, struct run *run, const struct message_run_start *start) {
+        run->id = new_id(engine);
+        run->limits = start->limits;
+        run->columns = start->columns;
+        run->rows = start->rows;
+        struct message_run_state *told = &run->told;
+        told->account = start->account;
+        told->started = wall_milliseconds();
+        told->exit = -1;
+        snprintf(told->class_slug, sizeof told->class_slug, "%s", start->class_slug);
+        snprintf(told->folder, sizeof told->folder, "%s", start->folder);
+        snprintf(told->path, sizeof told->path, "%s", start->path);
+        LIST_INSERT_HEAD(&engine->live, run, place);
+        LIST_INSERT_HEAD(&engine->buckets[run->id % RUN_BUCKETS], run, bucket);
+}
+
+int engine_start(struct engine *engine, const struct run_request *request, struct run **ret_run, struct error *error) {
+        const struct message_run_start *start = request->start;
+        if (engine->stopping)
+                return error_say(error, ESHUTDOWN, "The server is about to stop. Try again in a moment.");
+        if (count_live(engine, start->account) >= start->limits.runs)
+                return error_say(error, EBUSY,
+                                 "You have %u programs open, which is as many as you may. Close one first.",
+                                 start->limits.runs);
+        struct delivery *delivery = NULL;
+        int result = make_delivery(request, &delivery, error);
+        struct run *run = result < 0 ? NULL : take_run(engine);
+        if (!run) {
+                for (size_t i = 0; i < delivery->fd_count; i++)
+                        close_fd(&delivery->fds[i]);
+                free(delivery->arguments);
+                free(delivery);
+                return result;
+        }
+        delivery->program.uid = sandbox_inside_uid(&engine->options.host, start->uid);
+        run->delivery = delivery;
+        introduce(engine, run, start);
+        *ret_run = run;
+        if (run->parked && run->pidfd >= 0)
+                run_deliver(run);
+        else if (!run->keeper && engine->zygote_ready)
+                park_now(engine, run);
+        timer_set(engine->refill_timer, REFILL_DELAY);
+        return 0;
+}
+
+/* Ended runs */
+
+void engine_changed(struct run *run) {
+        struct engine *engine = run->engine;
+        if (run->id != 0 && engine->options.on_state)
+                engine->options.on_state(engine->options.context, run);
+}
+
+static void free_run(void *context) {
+        run_free(context);
+}
+
+void engine_forget(struct run *run) {
+        struct engine *engine = run->engine;
+        LIST_REMOVE(run, place);
+        LIST_REMOVE(run, bucket);
+        if (engine->options.on_gone)
+                engine->options.on_gone(engine->options.context, run);
+        loop_defer(engine->loop, free_run, run);
+}
+
+void on_forget(void *context) {
+        engine_forget(context);
+}
+
+/* Of an account's ended runs, the oldest beyond the number that is kept. */
+static void forget_surplus(struct engine *engine, uint32_t account) {
+        size_t count = 0;
+        struct run *run, *next;
+        for (run = LIST_FIRST(&engine->ended); run; run = next) { /* youngest first */
+                next = LIST_NEXT(run, place);
+                if (run->told.account == account && ++count > RUNS_KEPT_EACH)
+                        engine_forget(run);
+        }
+}
+
+static void stop_if_idle(struct engine *engine) {
+        if (engine->stopping && LIST_EMPTY(&engine->live) && LIST_EMPTY(&engine->parked) && !engine->dying_groups &&
+            engine->options.on_idle)
+                engine->options.on_idle(engine->options.context);
+}
+
+void engine_run_released(struct run *run) {
+        struct engine *engine = run->engine;
+        if (run->id == 0) {
+                take_from_parked(engine, run);
+                loop_defer(engine->loop, free_run, run);
+                if (!engine->stopping)
+                        timer_set(engine->refill_timer, ZYGOTE_RETRY); /* it could not be parked: not at once again */
+        } else {
+                LIST_REMOVE(run, place);
+                LIST_INSERT_HEAD(&engine->ended, run, place);
+                timer_set(run->forget_timer, RUN_KEPT_MILLISECONDS);
+                if (run->reason == REASON_CLOSED)
+                        engine_forget(run);
+                else
+                        forget_surplus(engine, run->told.account);
+        }
+        stop_if_idle(engine);
+}
+
+void engine_bury_group(struct engine *engine, struct group *group) {
+        if (group_remove(&group) == 0)
+                return;
+        struct dying_group *dying = allocate(sizeof *dying);
+        *dying = (struct dying_group){ group, engine->dying_groups };
+        engine->dying_groups = dying;
+        if (!timer_is_set(engine->group_timer))
+                timer_set(engine->group_timer, GROUP_RETRY);
+}
+
+static void on_group_timer(void *context) {
+        struct engine *engine = context;
+        struct dying_group **at = &engine->dying_groups;
+        while (*at) {
+                struct dying_group *dying = *at;
+                if (group_remove(&dying->group) < 0) {
+                        at = &dying->next;
+                        continue;
+                }
+                *at = dying->next;
+                free(dying);
+        }
+        if (engine->dying_groups)
+                timer_set(engine->group_timer, GROUP_RETRY);
+        stop_if_idle(engine);
+}
+
+/* The engine's own life */
+
+int engine_create(struct loop *loop, const struct engine_options *options, struct engine **ret_engine,
+                  struct error *error) {
+        struct engine *engine = allocate(sizeof *engine);
+        *engine = (struct engine){ .loop = loop, .options = *options };
+        engine->imports = duplicate_string(options->imports);
+        engine->zygote_timer = loop_timer(loop, on_zygote_timer, engine);
+        engine->refill_timer = loop_timer(loop, on_refill, engine);
+        engine->group_timer = loop_timer(loop, on_group_timer, engine);
+        int result = groups_open(&engine->groups, error);
+        if (result == 0)
+                result = start_zygote(engine, error);
+        if (result < 0) {
+                engine_destroy(engine);
+                return result;
+        }
+        *ret_engine = engine;
+        return 0;
+}
+
+void engine_stop(struct engine *engine) {
+        engine->stopping = true;
+        struct run *run, *next;
+        for (run = LIST_FIRST(&engine->parked); run; run = next) {
+                next = LIST_NEXT(run, place);
+                run_end(run, REASON_SHUTDOWN);
+        }
+        for (run = LIST_FIRST(&engine->live); run; run = next) {
+                next = LIST_NEXT(run, place);
+                run_end(run, REASON_SHUTDOWN);
+        }
+        stop_if_idle(engine);
+}
+
+void engine_destroy(struct engine *engine) {
+        if (!engine)
+                return;
+        engine->stopping = true;
+        struct run *run, *next;
+        for (run = LIST_FIRST(&engine->ended); run; run = next) {
+                next = LIST_NEXT(run, place);
+                run_free(run);
+        }
+        zygote_retry(engine); /* being stopped, it only lets go */
+        timer_remove(engine->zygote_timer);
+        timer_remove(engine->refill_timer);
+        timer_remove(engine->group_timer);
+        groups_close(engine->groups);
+        free(engine->imports);
+        free(engine);
+}
+
+const struct groups *engine_groups(const struct engine *engine) {
+        return engine->groups;
+}
+
+struct run *engine_find(struct engine *engine, uint64_t id) {
+        struct run *run;
+        LIST_FOREACH(run, &engine->buckets[id % RUN_BUCKETS], bucket)
+        if (run->id == id)
+                return run;
+        return NULL;
+}
+
+void engine_each(struct engine *engine, void (*function)(void *context, struct run *run), void *context) {
+        struct run *run;
+        LIST_FOREACH(run, &engine->ended, place)
+        function(context, run);
+        LIST_FOREACH(run, &engine->live, place)
+        function(context, run);
+}

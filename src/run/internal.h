@@ -1,0 +1,137 @@
+/* What the files of this room share. */
+#pragma once
+
+#include "run.h"
+#include "scrollback.h"
+#include "../base/buffer.h"
+#include "../ipc/ipc.h"
+
+#include <sys/queue.h>
+
+struct viewer {
+        struct run *run;
+        struct viewer *next;
+        uint64_t number;
+        uint64_t sent, acknowledged; /* offsets; acknowledged ≤ sent ≤ the scrollback's next */
+        struct viewer_functions functions;
+};
+
+/* What a run is to be given once it is parked. */
+struct delivery {
+        struct message_program program;
+        char *arguments;
+        size_t arguments_size;
+        int fds[IPC_DESCRIPTORS_MAXIMUM]; /* mounts and source, in MESSAGE_PROGRAM's order */
+        size_t fd_count;
+};
+
+struct run {
+        struct engine *engine;
+        LIST_ENTRY(run) place;  /* in the engine's list of the parked, the live or the ended */
+        LIST_ENTRY(run) bucket; /* by id, once it has one */
+        uint64_t id;            /* 0 while it is nobody's */
+        enum run_state state;
+        enum run_reason reason; /* set once, by the first run_end(); state ENDED follows when all is given back */
+
+        /* The sandbox. What is held, in the order in which it is got; release() gives it back in the reverse. */
+        struct group *group;
+        struct channel *keeper;
+        int program; /* the channel's end to PID 2, for one message there and one back */
+        struct watch *program_watch;
+        int pidfd; /* of PID 1 */
+        struct watch *pidfd_watch;
+        int32_t keeper_pid, program_pid; /* in the host's numbers; 0: not known (yet) */
+        int master;
+        struct watch *master_watch;
+        int hints;
+        struct watch *hints_watch;
+        bool parked; /* the world is made, the program waits */
+        struct delivery *delivery;
+
+        /* The terminal */
+        struct scrollback scrollback;
+        struct buffer input;
+        struct viewer *viewers;
+        bool hung_up; /* nobody inside has the terminal open */
+        uint16_t columns, rows;
+
+        /* Time */
+        struct timer *sample_timer, *idle_timer, *stop_timer, *forget_timer;
+        uint64_t sample_period;          /* milliseconds; grows while nothing happens */
+        uint64_t cpu_seen, cpu_at_input; /* milliseconds */
+        bool idle_warned;
+
+        /* For people */
+        struct message_run_state told;
+        struct run_limits limits;
+};
+
+struct dying_group {
+        struct group *group;
+        struct dying_group *next;
+};
+
+LIST_HEAD(runs, run);
+enum { RUN_BUCKETS = 1024 };
+
+struct engine {
+        struct loop *loop;
+        struct engine_options options;
+        char *imports;
+        struct groups *groups;
+        bool stopping;
+
+        /* The zygote */
+        int32_t zygote_pid;
+        struct channel *zygote;
+        bool zygote_ready;
+        unsigned zygote_failures; /* in a row, before it was ever ready */
+        struct timer *zygote_timer;
+
+        /* Runs: each is in exactly one list. */
+        struct runs parked;               /* nobody's yet: ready, or getting ready */
+        struct runs live;                 /* somebody's, until all is given back */
+        struct runs ended;                /* only their terminal is left */
+        struct runs buckets[RUN_BUCKETS]; /* the live and the ended, by id */
+        size_t parked_count;
+        uint64_t next_id;
+        struct timer *refill_timer;
+        struct timer *group_timer;
+        struct dying_group *dying_groups;
+};
+
+/* run.c */
+struct run *run_create(struct engine *engine);
+void run_free(struct run *run);
+int run_park(struct run *run, struct error *error) must_check; /* asks the zygote for its sandbox */
+void run_forked(struct run *run, const struct message_forked *message, int pidfd);
+void run_deliver(struct run *run); /* a parked run and a delivery: go */
+void run_enter(struct run *run, enum run_state state);
+void run_lost_zygote(struct run *run);
+bool run_wants_sandbox(const struct run *run); /* it could not be parked yet, the zygote was not there */
+void run_hint(struct run *run, char hint);
+extern const char *const run_state_names[RUN_STATES], *const run_reason_names[RUN_REASONS];
+
+/* terminal.c */
+int terminal_open(struct run *run, int master, struct error *error) must_check;
+void terminal_drain(struct run *run); /* at the end: what is still in the kernel */
+void terminal_close(struct run *run);
+void terminal_say(struct run *run, const char *text); /* a line of Carrel's own, between the program's */
+void terminal_retry(struct run *run);                 /* after a hang-up: somebody may have opened it again */
+void terminal_set_size(struct run *run);
+void terminal_type(struct run *run); /* hands on what was typed */
+
+/* sample.c */
+void sample_soon(struct run *run); /* something happened: look again shortly */
+void sample_input(struct run *run);
+void sample_activity(struct run *run); /* not idle */
+void on_sample(void *run);
+void on_idle(void *run);
+
+/* engine.c */
+void engine_changed(struct run *run);      /* tell whoever listens */
+void engine_run_parked(struct run *run);   /* it is ready to take a program */
+void engine_run_released(struct run *run); /* it is ENDED, nothing is held but memory */
+void engine_bury_group(struct engine *engine, struct group *group);
+void engine_forget(struct run *run);
+void on_forget(void *run);

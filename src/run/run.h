@@ -1,0 +1,114 @@
+/*
+ * run: every program that runs, from start to end.
+ *
+ * A run is one state machine (run.c) with one owner, the engine, and one way to end: run_end() names the reason and
+ * kills, and when the kernel says that the sandbox's PID 1 is gone, release() gives back all that the run held, in one
+ * order, once. Whoever wants a run to end (its program, Stop, a limit, a closed page, the server) calls run_end();
+ * nobody else frees anything. test/model/run.pml is the same machine, checked by spin.
+ *
+ *   engine.c      the zygote, the pool of parked runs, starts that wait for one, ended runs that are kept a while
+ *   run.c         the state machine
+ *   terminal.c    bytes: program → scrollback → viewers, and back; who is too slow slows the program, never the server
+ *   scrollback.c  the last megabyte of a run's output, addressed by offset
+ *   sample.c      what is seen from outside: processor time, whether it waits for a line; the limits
+ *   supervisor.c  the process: channels to monitor and web server
+ *
+ * The engine never looks at what a program prints or a person types; it moves it. Single-threaded. `carrel sandbox`
+ * uses the engine as the supervisor does, so a program meets the same walls there.
+ */
+#pragma once
+
+#include "../base/base.h"
+#include "../base/loop.h"
+#include "../ipc/messages.h"
+#include "../sandbox/sandbox.h"
+
+enum {
+        RUN_WINDOW = 256 << 10,         /* bytes sent ahead of a viewer's acknowledgement (protocol: limits.window) */
+        RUN_INPUT_LIMIT = 64 << 10,     /* bytes typed that a program has not read yet */
+        RUNS_KEPT_EACH = 8,             /* ended runs whose terminal an account may still look at */
+        RUN_KEPT_MILLISECONDS = 600000, /* and for how long */
+        STOP_GRACE_MILLISECONDS = 1000, /* between the interrupt and the kill */
+};
+
+struct engine;
+struct run;
+struct viewer;
+
+struct engine_options {
+        struct sandbox_host host;
+        const char *zygote_path; /* of carrel-python */
+        const char *imports;     /* names, separated by commas */
+        size_t pool;             /* parked runs to hold ready */
+        size_t scrollback;       /* bytes a run */
+        bool plain_terminal;     /* no echo, line feeds left alone: for a terminal that is a pipe at our end */
+        /* Called on every change of a run's state, and when an ended one is no longer kept. May be NULL. */
+        void (*on_state)(void *context, struct run *run);
+        void (*on_gone)(void *context, struct run *run);
+        void (*on_idle)(void *context); /* after engine_stop(): nothing is left */
+        void *context;
+};
+
+/* Starts the zygote; runs may be asked for at once. Blocks for the zygote's first milliseconds alone. */
+int engine_create(struct loop *loop, const struct engine_options *options, struct engine **ret_engine,
+                  struct error *error) must_check;
+/* Ends every run (REASON_SHUTDOWN), then calls on_idle. */
+void engine_stop(struct engine *engine);
+/* Only after on_idle, or before anything was started. */
+void engine_destroy(struct engine *engine);
+const struct groups *engine_groups(const struct engine *engine);
+
+/* What to run. The descriptors stay the caller's and are needed only during the call. */
+struct run_request {
+        const struct message_run_start *start;
+        const char *arguments; /* each with its NUL */
+        size_t arguments_size;
+        int workspace;            /* the directory that becomes /home/<folder> */
+        int shared[SHARED_TREES]; /* directories, or -1 */
+        int source;               /* a regular file, or -1 for a prompt alone */
+};
+
+/* Begins a run; it starts as soon as a parked one is there, mostly at once. Refuses with -EBUSY past the account's
+ * number of runs, with a sentence for the person in `error`. */
+int engine_start(struct engine *engine, const struct run_request *request, struct run **ret_run,
+                 struct error *error) must_check;
+
+struct run *engine_find(struct engine *engine, uint64_t id); /* NULL: none of that number is kept */
+void engine_each(struct engine *engine, void (*function)(void *context, struct run *run),
+                 void *context); /* not the parked */
+
+/* One run. All of these are harmless in every state. */
+uint64_t run_id(const struct run *run);
+void run_describe(const struct run *run, struct message_run_state *ret_state);
+void run_stop(struct run *run); /* interrupt, then kill; a second time, or at the prompt: kill */
+void run_end(struct run *run, enum run_reason reason);
+void run_close(struct run *run); /* ends it and forgets its terminal */
+void run_input(struct run *run, const void *bytes, size_t size);
+void run_resize(struct run *run, uint16_t columns, uint16_t rows);
+
+/* A viewer takes a run's output from an offset on, at its own pace. `output` returns false to be asked again by
+ * viewer_wake(). */
+struct viewer_functions {
+        bool (*output)(void *context, struct viewer *viewer, uint64_t offset, const void *bytes, size_t size);
+        void (*skipped)(void *context, struct viewer *viewer, uint64_t from, uint64_t to);
+        void *context;
+};
+/* `ret_from`: where its output will begin, at or after `from`. */
+struct viewer *viewer_attach(struct run *run, uint64_t number, uint64_t from, const struct viewer_functions *functions,
+                             uint64_t *ret_from);
+struct viewer *viewer_find(struct run *run, uint64_t number);
+struct run *viewer_run(const struct viewer *viewer);
+uint64_t viewer_number(const struct viewer *viewer);
+void viewer_acknowledge(struct viewer *viewer, uint64_t offset);
+void viewer_wake(struct viewer *viewer);
+void viewer_detach(struct viewer *viewer);
+
+/* supervisor.c: the process. Returns when the monitor says so (SIGTERM, or its channel closes) and every run has ended.
+ */
+struct supervisor_options {
+        struct engine_options engine; /* its callbacks are the supervisor's own */
+        int monitor;                  /* a channel's descriptor; taken over */
+        const char *data;       /* path of the data directory, opened once the process is in its own mount namespace */
+        uint64_t missing_walls; /* bits of enum wall: named by the operator as not required */
+};
+int supervisor_run(const struct supervisor_options *options, struct error *error) must_check;

@@ -1,0 +1,144 @@
+/*
+ * What is seen of a run from outside, where no program can tell stories: the processor time of its group, and whether
+ * its process sits in a read of the terminal. Looked at soon after something happened, then ever more rarely while
+ * nothing does.
+ *
+ * Processor time is limited between inputs: a program that waits for its person is not running.
+ */
+#include "internal.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+enum {
+        SAMPLE_FIRST = 60,
+        SAMPLE_BUSY = 500, /* while it computes: the limit is noticed at most this late */
+        SAMPLE_QUIET = 5000,
+        BUSY_MILLISECONDS = 3, /* of processor time in a period: less is called quiet */
+        IDLE_WARNING = 60000,
+};
+
+void sample_soon(struct run *run) {
+        if (run->state == RUN_PARKED || run->state == RUN_ENDED || run->reason != REASON_NONE)
+                return;
+        if (timer_is_set(run->sample_timer) && run->sample_period <= SAMPLE_FIRST)
+                return; /* a flood of events is one event */
+        run->sample_period = SAMPLE_FIRST;
+        timer_set(run->sample_timer, SAMPLE_FIRST);
+}
+
+static ssize_t read_process_file(int32_t pid, const char *file, char *text, size_t capacity) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+        fd_scoped fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return -1;
+        ssize_t size = read_fully(fd, text, capacity - 1);
+        if (size >= 0)
+                text[size] = '\0';
+        return size;
+}
+
+/* PID 2 as the host numbers it: the keeper's only child while parked. */
+static void find_program(struct run *run) {
+        char file[64], text[64];
+        snprintf(file, sizeof file, "task/%d/children", run->keeper_pid);
+        if (read_process_file(run->keeper_pid, file, text, sizeof text) > 0)
+                run->program_pid = (int32_t) strtol(text, NULL, 10);
+}
+
+/* From /proc/<pid>/stat, for hosts without a control group that counts: the process and what it has waited for. */
+static uint64_t process_cpu_milliseconds(int32_t pid) {
+        char text[1024];
+        if (pid <= 0 || read_process_file(pid, "stat", text, sizeof text) <= 0)
+                return 0;
+        const char *after_name = strrchr(text, ')'); /* the name may hold anything, also ')' */
+        unsigned long long user, system;
+        long long waited_user, waited_system;
+        if (!after_name || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld",
+                                  &user, &system, &waited_user, &waited_system) != 4)
+                return 0;
+        return (user + system + (uint64_t) waited_user + (uint64_t) waited_system) * 1000 /
+               (uint64_t) sysconf(_SC_CLK_TCK);
+}
+
+static uint64_t cpu_milliseconds(const struct run *run) {
+        uint64_t counted = run->group ? group_cpu_milliseconds(run->group) : 0;
+        return counted ? counted : process_cpu_milliseconds(run->program_pid);
+}
+
+/* In read(0, …), or in the select() with which readline waits for descriptor 0. */
+static bool reads_terminal(int32_t pid) {
+        char text[256];
+        if (pid <= 0 || read_process_file(pid, "syscall", text, sizeof text) <= 0)
+                return false;
+        long number;
+        unsigned long long first;
+        if (sscanf(text, "%ld %llx", &number, &first) != 2)
+                return false;
+        bool selects = number == SYS_pselect6;
+#ifdef SYS_select
+        selects |= number == SYS_select;
+#endif
+        return (number == SYS_read && first == 0) || (selects && first == 1);
+}
+
+static void check_cpu(struct run *run) {
+        uint64_t limit = run->limits.cpu_milliseconds;
+        if (limit > 0 && run->cpu_seen - run->cpu_at_input >= limit)
+                run_end(run, REASON_CPU_LIMIT);
+}
+
+void on_sample(void *context) {
+        struct run *run = context;
+        if (run->state == RUN_PARKED || run->state == RUN_ENDED || run->reason != REASON_NONE)
+                return;
+        if (run->program_pid == 0)
+                find_program(run);
+        terminal_retry(run);
+        uint64_t cpu = cpu_milliseconds(run);
+        bool busy = cpu >= run->cpu_seen + BUSY_MILLISECONDS;
+        run->cpu_seen = cpu;
+        bool reads = reads_terminal(run->program_pid);
+        if (run->state == RUN_RUNNING && reads)
+                run_enter(run, RUN_WAITING);
+        else if (run->state == RUN_WAITING && !reads)
+                run_enter(run, RUN_RUNNING);
+        if (busy)
+                sample_activity(run);
+        check_cpu(run);
+        uint64_t longest = busy ? SAMPLE_BUSY : SAMPLE_QUIET;
+        run->sample_period = run->sample_period * 2 < longest ? run->sample_period * 2 : longest;
+        if (run->reason == REASON_NONE)
+                timer_set(run->sample_timer, run->sample_period);
+}
+
+void sample_input(struct run *run) {
+        run->cpu_seen = cpu_milliseconds(run);
+        run->cpu_at_input = run->cpu_seen;
+        sample_soon(run);
+}
+
+/* Idle: nothing typed, printed or computed. */
+
+void sample_activity(struct run *run) {
+        if (run->limits.idle_milliseconds == 0 || run->id == 0)
+                return;
+        run->idle_warned = false;
+        uint32_t idle = run->limits.idle_milliseconds;
+        timer_set(run->idle_timer, idle > 2 * IDLE_WARNING ? idle - IDLE_WARNING : idle);
+}
+
+void on_idle(void *context) {
+        struct run *run = context;
+        bool has_warning = run->limits.idle_milliseconds > 2 * IDLE_WARNING;
+        if (!has_warning || run->idle_warned) {
+                run_end(run, REASON_IDLE);
+                return;
+        }
+        run->idle_warned = true;
+        terminal_say(
+                run,
+                "Nothing has happened here for a while: in one minute this program is ended. Press a key to keep it.");
+        timer_set(run->idle_timer, IDLE_WARNING);
+}

@@ -1,0 +1,329 @@
+/*
+ * The supervisor's process: between the engine and the web server. The web server may die and come back; the runs stay
+ * here, and each new one is told all that live. What arrives is checked once, here: sizes by the channel, texts and
+ * numbers below.
+ */
+#include "internal.h"
+#include "../base/log.h"
+#include "../workspace/workspace.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+struct supervisor {
+        struct loop *loop;
+        const struct supervisor_options *options;
+        struct engine *engine;
+        struct channel *monitor, *web;
+        int data_fd;
+        bool stopping;
+};
+
+enum { WEB_PENDING_LIMIT = 4 << 20 }; /* bytes queued to the web server: past it viewers wait, and with them programs */
+
+/* Telling the web server */
+
+static bool tell_output(void *context, struct viewer *viewer, uint64_t offset, const void *bytes, size_t size) {
+        struct supervisor *supervisor = context;
+        if (channel_pending(supervisor->web) > WEB_PENDING_LIMIT)
+                return false; /* the next acknowledgement asks again */
+        struct message_run_attach message = { run_id(viewer_run(viewer)), viewer_number(viewer), offset };
+        channel_send(supervisor->web, MESSAGE_RUN_OUTPUT, &message, bytes, size, NULL, 0);
+        return true;
+}
+
+static void tell_skipped(void *context, struct viewer *viewer, uint64_t from, uint64_t to) {
+        struct supervisor *supervisor = context;
+        struct message_run_skipped message = { run_id(viewer_run(viewer)), viewer_number(viewer), from, to };
+        channel_send(supervisor->web, MESSAGE_RUN_SKIPPED, &message, NULL, 0, NULL, 0);
+}
+
+static void tell_state(void *context, struct run *run) {
+        struct supervisor *supervisor = context;
+        struct message_run_state state;
+        run_describe(run, &state);
+        channel_send(supervisor->web, MESSAGE_RUN_STATE, &state, NULL, 0, NULL, 0);
+        if (state.state == RUN_ENDED)
+                log_event(LOG_INFO, "run.ended", "run", log_number((int64_t) state.run), "account",
+                          log_number(state.account), "reason", run_reason_names[state.reason], "exit",
+                          log_number(state.exit), "signal", log_number(state.signal), NULL);
+}
+
+static void tell_gone(void *context, struct run *run) {
+        struct supervisor *supervisor = context;
+        struct message_run message = { run_id(run) };
+        channel_send(supervisor->web, MESSAGE_RUN_GONE, &message, NULL, 0, NULL, 0);
+}
+
+/* Starting */
+
+static bool start_is_well_formed(const struct message_run_start *start, const struct message *message) {
+        const char *arguments = message->payload;
+        return message_text_ok(start->class_slug) && message_text_ok(start->folder) && message_text_ok(start->path) &&
+               workspace_class_ok(start->class_slug) && workspace_folder_ok(start->folder) && start->uid >= 100 &&
+               start->uid < INSIDE_IDS && start->columns > 0 && start->rows > 0 && start->limits.runs > 0 &&
+               message->fd_count == (*start->path ? 1 : 0) &&
+               (message->payload_size == 0 || arguments[message->payload_size - 1] == '\0');
+}
+
+/* Nothing here is the guest's: what lies above a tree, and the tree's root, no program can replace. */
+static int open_folders(struct supervisor *supervisor, const struct message_run_start *start,
+                        struct run_request *request, struct error *error) {
+        struct workspace_place place = {
+                .class_slug = start->class_slug,
+                .kind = TREE_PERSONAL,
+                .folder = start->folder,
+                .owner = workspace_host_uid(supervisor->options->engine.host.uid_base, start->uid),
+        };
+        request->workspace = workspace_tree_open(supervisor->data_fd, &place, error);
+        if (request->workspace < 0)
+                return request->workspace;
+        char path[CLASS_BYTES + 64];
+        for (size_t i = 0; i < SHARED_TREES; i++) {
+                snprintf(path, sizeof path, "files/%s/%s", start->class_slug, shared_tree_names[i]);
+                request->shared[i] = openat(supervisor->data_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (request->shared[i] < 0 && errno != ENOENT)
+                        return error_set(error, errno, "opening %s", path);
+        }
+        return 0;
+}
+
+static int start_run(struct supervisor *supervisor, const struct message_run_start *start, struct message *message,
+                     struct run **ret_run, struct error *error) {
+        struct run_request request = {
+                .start = start,
+                .arguments = message->payload,
+                .arguments_size = message->payload_size,
+                .workspace = -1,
+                .shared = { -1, -1, -1 },
+                .source = message->fds[0],
+        };
+        int result = open_folders(supervisor, start, &request, error);
+        if (result == 0)
+                result = engine_start(supervisor->engine, &request, ret_run, error);
+        close_fd(&request.workspace);
+        for (size_t i = 0; i < SHARED_TREES; i++)
+                close_fd(&request.shared[i]);
+        return result;
+}
+
+static void attach(struct supervisor *supervisor, struct run *run, uint64_t number, uint64_t from, bool answer) {
+        const struct viewer_functions functions = { tell_output, tell_skipped, supervisor };
+        struct message_run_attach message = { run_id(run), number, 0 };
+        struct viewer *viewer = viewer_attach(run, number, from, &functions, &message.offset);
+        if (answer)
+                channel_send(supervisor->web, MESSAGE_RUN_ATTACHED, &message, NULL, 0, NULL, 0);
+        viewer_wake(viewer);
+}
+
+static void on_start(struct supervisor *supervisor, struct message *message) {
+        const struct message_run_start *start = message->body;
+        struct message_run_started answer = { .tag = start->tag };
+        struct error error = { 0 };
+        struct run *run = NULL;
+        if (!start_is_well_formed(start, message))
+                answer.result = error_say(&error, EINVAL, "the start message is malformed");
+        else
+                answer.result = start_run(supervisor, start, message, &run, &error);
+        if (answer.result < 0) {
+                if (answer.result != -EBUSY)
+                        log_failure(LOG_ERROR, "run.refused", &error);
+                snprintf(answer.text, sizeof answer.text, "%.*s", (int) sizeof answer.text - 1, error.text);
+        } else
+                answer.run = run_id(run);
+        channel_send(supervisor->web, MESSAGE_RUN_STARTED, &answer, NULL, 0, NULL, 0);
+        if (!run)
+                return;
+        tell_state(supervisor, run);
+        if (start->viewer != 0)
+                attach(supervisor, run, start->viewer, 0, false);
+}
+
+/* Requests about one run. One that is no longer kept is no error: its end crossed the request on the way. */
+
+static void detach_everywhere(void *context, struct run *run) {
+        struct viewer *viewer = viewer_find(run, *(const uint64_t *) context);
+        if (viewer)
+                viewer_detach(viewer);
+}
+
+static void on_viewer_message(struct supervisor *supervisor, const struct message *message) {
+        const struct message_run_attach *body = message->body;
+        if (message->type == MESSAGE_RUN_DETACH && body->run == 0) {
+                uint64_t number = body->viewer;
+                engine_each(supervisor->engine, detach_everywhere, &number);
+                return;
+        }
+        struct run *run = engine_find(supervisor->engine, body->run);
+        struct viewer *viewer = run ? viewer_find(run, body->viewer) : NULL;
+        if (!run) {
+                struct message_run gone = { body->run };
+                if (message->type == MESSAGE_RUN_ATTACH)
+                        channel_send(supervisor->web, MESSAGE_RUN_GONE, &gone, NULL, 0, NULL, 0);
+        } else if (message->type == MESSAGE_RUN_ATTACH)
+                attach(supervisor, run, body->viewer, body->offset, true);
+        else if (viewer && message->type == MESSAGE_RUN_DETACH)
+                viewer_detach(viewer);
+        else if (viewer)
+                viewer_acknowledge(viewer, body->offset);
+}
+
+static void on_run_message(struct supervisor *supervisor, const struct message *message) {
+        const struct message_run *body = message->body;
+        struct run *run = engine_find(supervisor->engine, body->run);
+        if (!run)
+                return;
+        if (message->type == MESSAGE_RUN_STOP)
+                run_stop(run);
+        else if (message->type == MESSAGE_RUN_CLOSE)
+                run_close(run);
+        else
+                run_input(run, message->payload, message->payload_size);
+}
+
+static void on_web(void *context, struct message *message) {
+        struct supervisor *supervisor = context;
+        switch (message->type) {
+        case MESSAGE_RUN_START:
+                on_start(supervisor, message);
+                break;
+        case MESSAGE_RUN_RESIZE: {
+                const struct message_run_resize *body = message->body;
+                struct run *run = engine_find(supervisor->engine, body->run);
+                if (run && body->columns > 0 && body->rows > 0)
+                        run_resize(run, body->columns, body->rows);
+                break;
+        }
+        case MESSAGE_RUN_ATTACH:
+        case MESSAGE_RUN_DETACH:
+        case MESSAGE_RUN_ACKNOWLEDGE:
+                on_viewer_message(supervisor, message);
+                break;
+        default:
+                on_run_message(supervisor, message);
+        }
+}
+
+#define FROM_WEB                                                                                                       \
+        (MESSAGE_BIT(MESSAGE_RUN_START) | MESSAGE_BIT(MESSAGE_RUN_STOP) | MESSAGE_BIT(MESSAGE_RUN_CLOSE) |             \
+         MESSAGE_BIT(MESSAGE_RUN_RESIZE) | MESSAGE_BIT(MESSAGE_RUN_INPUT) | MESSAGE_BIT(MESSAGE_RUN_ATTACH) |          \
+         MESSAGE_BIT(MESSAGE_RUN_DETACH) | MESSAGE_BIT(MESSAGE_RUN_ACKNOWLEDGE))
+
+/* Web servers come and go */
+
+static void detach_all(void *context, struct run *run) {
+        (void) context;
+        while (run->viewers)
+                viewer_detach(run->viewers);
+}
+
+static void drop_web(struct supervisor *supervisor) {
+        channel_destroy(steal_pointer(&supervisor->web));
+        engine_each(supervisor->engine, detach_all, NULL);
+}
+
+static void on_web_closed(void *context, const struct error *why) {
+        struct supervisor *supervisor = context;
+        if (!supervisor->stopping)
+                log_failure(LOG_INFO, "web.gone", why);
+        drop_web(supervisor);
+}
+
+static void on_web_connect(struct supervisor *supervisor, struct message *message) {
+        struct error error = { 0 };
+        drop_web(supervisor);
+        if (message->fd_count != 1)
+                return;
+        if (channel_create(supervisor->loop, steal_fd(&message->fds[0]), FROM_WEB, on_web, on_web_closed, supervisor,
+                           &supervisor->web, &error) < 0) {
+                log_failure(LOG_ERROR, "web.connect", &error);
+                return;
+        }
+        engine_each(supervisor->engine, tell_state, supervisor);
+        channel_send(supervisor->web, MESSAGE_RUNS_TOLD, &(struct message_empty){ 0 }, NULL, 0, NULL, 0);
+}
+
+/* The process */
+
+static void stop(void *context) {
+        struct supervisor *supervisor = context;
+        if (supervisor->stopping)
+                return;
+        supervisor->stopping = true;
+        engine_stop(supervisor->engine);
+}
+
+static void on_idle_engine(void *context) {
+        struct supervisor *supervisor = context;
+        loop_stop(supervisor->loop);
+}
+
+static void on_monitor(void *context, struct message *message) {
+        on_web_connect(context, message);
+}
+
+static void on_monitor_closed(void *context, const struct error *why) {
+        (void) why; /* the monitor has ended, or is about to: its programs end with it */
+        stop(context);
+}
+
+/* Needed for a program to be run at all, unless the operator named it as missing. */
+static int require_walls(const struct supervisor *supervisor, struct error *error) {
+        const struct groups *groups = engine_groups(supervisor->engine);
+        static const enum wall walls[] = { WALL_GROUP_MEMORY, WALL_GROUP_PROCESSES, WALL_GROUP_CPU };
+        for (size_t i = 0; i < array_length(walls); i++)
+                if (!groups_have(groups, walls[i])) {
+                        bool accepted = supervisor->options->missing_walls & (UINT64_C(1) << walls[i]);
+                        log_event(accepted ? LOG_INFO : LOG_WARNING, "wall.missing", "wall", wall_names[walls[i]],
+                                  NULL);
+                }
+        (void) error;
+        return 0;
+}
+
+static int start(struct supervisor *supervisor, struct error *error) {
+        int result = loop_create(&supervisor->loop, error);
+        if (result == 0)
+                result = loop_signal(supervisor->loop, SIGTERM, stop, supervisor, error);
+        if (result == 0)
+                result = loop_signal(supervisor->loop, SIGINT, stop, supervisor, error);
+        if (result == 0)
+                result = sandbox_enter_supervisor(&supervisor->options->engine.host, error);
+        if (result == 0) {
+                supervisor->data_fd = open(supervisor->options->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (supervisor->data_fd < 0)
+                        result = error_set(error, errno, "opening the data directory %s", supervisor->options->data);
+        }
+        struct engine_options engine = supervisor->options->engine;
+        engine.on_state = tell_state;
+        engine.on_gone = tell_gone;
+        engine.on_idle = on_idle_engine;
+        engine.context = supervisor;
+        if (result == 0)
+                result = engine_create(supervisor->loop, &engine, &supervisor->engine, error);
+        if (result == 0)
+                result = require_walls(supervisor, error);
+        return result;
+}
+
+int supervisor_run(const struct supervisor_options *options, struct error *error) {
+        struct supervisor supervisor = { .options = options, .data_fd = -1 };
+        fd_scoped monitor = options->monitor;
+        umask(022);
+        int result = start(&supervisor, error);
+        if (result == 0)
+                result = channel_create(supervisor.loop, steal_fd(&monitor), MESSAGE_BIT(MESSAGE_WEB_CONNECT),
+                                        on_monitor, on_monitor_closed, &supervisor, &supervisor.monitor, error);
+        if (result == 0) {
+                channel_send(supervisor.monitor, MESSAGE_READY, &(struct message_empty){ 0 }, NULL, 0, NULL, 0);
+                result = loop_run(supervisor.loop, error);
+        }
+        channel_destroy(supervisor.web);
+        channel_destroy(supervisor.monitor);
+        engine_destroy(supervisor.engine);
+        loop_destroy(supervisor.loop);
+        close_fd(&supervisor.data_fd);
+        return result;
+}
