@@ -1,0 +1,185 @@
+// What one can do to files: make, rename, move, copy, delete, download. Asks the person what it must, tells the server,
+// and tells the open tabs what became of their files.
+import type { Connection } from "../connection/connection";
+import { warnOf } from "../parts/notices";
+import { fileAddress, folderOf, freeName, isWithin, joinPath, nameOf, nameProblem } from "../parts/paths";
+import { askName, confirm } from "../parts/questions";
+import { text } from "../text";
+import { chooseFolder } from "./folder-chooser";
+import type { Row, Tree } from "./tree";
+import { offerFiles, uploadFiles } from "./upload";
+
+const words = text.fileDialog;
+
+/** The open files, as far as file operations concern them. */
+export interface OpenFilesPort {
+  open(path: string): void;
+  moved(from: string, to: string): void;
+  removed(path: string): void;
+  /** Writes what is unsaved below a path, before it is moved, copied or fetched. */
+  saveWithin(path: string): Promise<void>;
+}
+
+export class Operations {
+  constructor(
+    private readonly classSlug: string,
+    private readonly connection: Connection,
+    private readonly tree: Tree,
+    private readonly files: OpenFilesPort,
+  ) {}
+
+  /** Where a new file goes: into the folder with the focus, beside the file with the focus, else home. */
+  targetFolder(): string {
+    const focused = this.tree.focused.peek();
+    const row = focused === null ? undefined : this.tree.row(focused);
+    const folder = row && (row.kind === "folder" ? row.path : folderOf(row.path));
+    return folder !== undefined && this.tree.canWriteIn(folder) ? folder : this.tree.home.peek();
+  }
+
+  async newFile(folder: string): Promise<void> {
+    const name = await this.askFreeName(folder, {
+      title: words.newFileTitle,
+      action: words.create,
+      value: "",
+      complete: withEnding,
+    });
+    if (name === null) return;
+    const path = joinPath(folder, name);
+    await attempt(async () => {
+      await this.connection.request("file.save", { path, text: "" });
+      this.files.open(path);
+      await this.shownIn(folder, path);
+    });
+  }
+
+  async newFolder(folder: string): Promise<void> {
+    const name = await this.askFreeName(folder, {
+      title: words.newFolderTitle,
+      action: words.create,
+      value: "",
+    });
+    if (name === null) return;
+    const path = joinPath(folder, name);
+    await attempt(async () => {
+      await this.connection.request("folder.create", { path });
+      await this.shownIn(folder, path);
+    });
+  }
+
+  async rename(row: Row): Promise<void> {
+    const folder = folderOf(row.path);
+    const name = await this.askFreeName(folder, {
+      title: words.renameTitle(row.name),
+      action: words.rename,
+      value: row.name,
+    });
+    if (name !== null && name !== row.name) await this.move(row.path, joinPath(folder, name));
+  }
+
+  async moveTo(row: Row): Promise<void> {
+    const folder = await chooseFolder(this.connection, this.tree, row);
+    if (folder !== null) await this.move(row.path, joinPath(folder, row.name));
+  }
+
+  /** Also by dragging: into its own folder it stays where it is. */
+  async move(from: string, to: string): Promise<void> {
+    if (from === to || isWithin(to, from)) return;
+    await attempt(async () => {
+      await this.files.saveWithin(from);
+      await this.connection.request("entry.move", { from, to });
+      this.files.moved(from, to);
+      this.tree.moved(from, to);
+      void this.tree.list(folderOf(from));
+      await this.shownIn(folderOf(to), to);
+    });
+  }
+
+  async copy(from: string, folder: string): Promise<void> {
+    await attempt(async () => {
+      await this.files.saveWithin(from);
+      const taken = await this.tree.namesIn(folder);
+      const name = nameOf(from);
+      const to = joinPath(folder, taken.has(name) ? freeName(name, taken, text.action.copyWord) : name);
+      await this.connection.request("entry.copy", { from, to });
+      this.files.open(to);
+      await this.shownIn(folder, to);
+    });
+  }
+
+  async remove(row: Row): Promise<void> {
+    const body = row.kind === "folder" ? await this.describeFolder(row.path) : [words.deleteFile(row.path)];
+    const title = words.deleteTitle(row.name);
+    if (!(await confirm({ title, body, action: words.deleteAction, danger: true }))) return;
+    await attempt(async () => {
+      await this.connection.request("entry.delete", { path: row.path });
+      this.files.removed(row.path);
+      await this.tree.list(folderOf(row.path));
+      this.tree.focused.value = folderOf(row.path);
+    });
+  }
+
+  async download(path: string): Promise<void> {
+    await this.files.saveWithin(path);
+    const link = document.createElement("a");
+    link.href = fileAddress(this.classSlug, path);
+    link.download = nameOf(path);
+    link.click();
+  }
+
+  chooseAndUpload(folder: string): void {
+    offerFiles((files) => void this.upload(folder, files));
+  }
+
+  async upload(folder: string, files: readonly File[]): Promise<void> {
+    await uploadFiles(this.classSlug, folder, files, await this.tree.namesIn(folder));
+    this.tree.setOpen(folder, true);
+  }
+
+  private async describeFolder(path: string): Promise<string[]> {
+    const names = [...(await this.tree.namesIn(path))];
+    const body = [words.deleteFolder(path)];
+    if (names.length > 0)
+      body.push(words.deleteFolderNames(names.slice(0, 5), Math.max(0, names.length - 5)));
+    return body;
+  }
+
+  private async askFreeName(
+    folder: string,
+    options: { title: string; action: string; value: string; complete?: (name: string) => string },
+  ): Promise<string | null> {
+    const taken = await this.tree.namesIn(folder);
+    taken.delete(options.value);
+    const complete = options.complete ?? ((name: string) => name.trim());
+    const answer = await askName({
+      title: options.title,
+      action: options.action,
+      value: options.value,
+      hint: words.where(folder),
+      problem: (value) => {
+        const problem = nameProblem(complete(value), taken);
+        return problem && words.problems[problem];
+      },
+      note: (value) => (value.trim() && complete(value) !== value ? words.pythonHint(complete(value)) : null),
+    });
+    return answer === null ? null : complete(answer);
+  }
+
+  private async shownIn(folder: string, path: string): Promise<void> {
+    await this.tree.list(folder);
+    await this.tree.reveal(path);
+  }
+}
+
+/** Most files here are programs: a name without an ending gets Python's. */
+const withEnding = (name: string): string => {
+  const trimmed = name.trim();
+  return trimmed === "" || trimmed.includes(".") ? trimmed : `${trimmed}.py`;
+};
+
+async function attempt(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    warnOf(error);
+  }
+}

@@ -1,0 +1,92 @@
+// What the menu of a row offers, and why it does not offer the rest.
+import type { MenuItem } from "../parts/menu";
+import { folderOf, isPython } from "../parts/paths";
+import { text } from "../text";
+import type { Operations } from "./operations";
+import type { Row, Tree } from "./tree";
+
+const words = text.action;
+
+interface RowMenuPort {
+  operations: Operations;
+  tree: Tree;
+  open: (path: string) => void;
+  run: (path: string) => void;
+}
+
+export function rowMenu(row: Row, port: RowMenuPort): MenuItem[] {
+  return row.kind === "folder" ? folderMenu(row, port) : fileMenu(row, port);
+}
+
+function folderMenu(row: Row, { operations }: RowMenuPort): MenuItem[] {
+  const readOnly = row.writable ? undefined : words.readOnlyReason;
+  return [
+    {
+      label: words.newFile,
+      action: () => void operations.newFile(row.path),
+      disabledReason: readOnly,
+      testid: "menu-new-file",
+    },
+    {
+      label: words.newFolder,
+      action: () => void operations.newFolder(row.path),
+      disabledReason: readOnly,
+      testid: "menu-new-folder",
+    },
+    {
+      label: words.upload,
+      action: () => operations.chooseAndUpload(row.path),
+      disabledReason: readOnly,
+      testid: "menu-upload",
+    },
+    ...changes(row, operations),
+  ];
+}
+
+function fileMenu(row: Row, { operations, tree, open, run }: RowMenuPort): MenuItem[] {
+  const folder = folderOf(row.path);
+  const home = tree.home.peek();
+  const copies: MenuItem[] = [
+    {
+      label: words.duplicate,
+      action: () => void operations.copy(row.path, folder),
+      disabledReason: tree.canWriteIn(folder) ? undefined : words.readOnlyReason,
+      separated: true,
+      testid: "menu-duplicate",
+    },
+  ];
+  if (folder !== home && home !== "") {
+    const action = () => void operations.copy(row.path, home);
+    copies.push({ label: words.copyHome, action, testid: "menu-copy-home" });
+  }
+  const first: MenuItem[] = [{ label: words.open, action: () => open(row.path), testid: "menu-open" }];
+  if (isPython(row.path)) first.push({ label: words.run, action: () => run(row.path), testid: "menu-run" });
+  const download = () => void operations.download(row.path);
+  return [
+    ...first,
+    ...copies,
+    { label: words.download, action: download, testid: "menu-download" },
+    ...changes(row, operations),
+  ];
+}
+
+function changes(row: Row, operations: Operations): MenuItem[] {
+  const disabledReason = row.fixed ? words.rootReason : row.writable ? undefined : words.readOnlyReason;
+  return [
+    {
+      label: words.rename,
+      action: () => void operations.rename(row),
+      disabledReason,
+      separated: true,
+      testid: "menu-rename",
+    },
+    { label: words.move, action: () => void operations.moveTo(row), disabledReason, testid: "menu-move" },
+    {
+      label: words.remove,
+      action: () => void operations.remove(row),
+      disabledReason,
+      danger: true,
+      testid: "menu-delete",
+    },
+  ];
+}
