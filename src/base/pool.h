@@ -3,8 +3,8 @@
  *
  * Work runs in some thread; its completion runs in the loop's thread, in the order in which works finish. There are two
  * lanes: QUICK for what takes a moment, SLOW for what takes a while; of SLOW no more run at once than was said, so
- * that a burst of sign-ins leaves threads for everybody else. Each lane's queue has a limit: whoever meets a full one is
- * told so at once, and tells its client to come back later.
+ * that a burst of sign-ins leaves threads for everybody else. Each lane's queue has a limit: whoever meets a full one
+ * is told so at once, and tells its client to come back later.
  *
  * Ownership: the context belongs to the work until its completion has run. pool_destroy() joins the threads; what has
  * not been completed by then never is, so an owner who cares runs its loop until pool_pending() is 0 first.
