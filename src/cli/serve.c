@@ -22,16 +22,17 @@
 enum {
         LISTENERS = 4,
         BACKLOG = 1024,
-        RESTART_AT_ONCE = 0,
-        RESTART_LATER = 1000, /* milliseconds: after a child that did not even live this long */
+        RESTART_FIRST = 50, /* milliseconds until a child is tried again that ended before it was ready, … */
+        RESTART_LAST =
+                5000, /* … doubled at each failure in a row, up to this; one that was ready is started anew at once */
         STOP_PATIENCE = 8000, /* milliseconds for all children, then they are killed */
         ROLE_WORDS = 16,
 };
 
 struct child {
         const char *role;
-        pid_t pid; /* 0: there is none */
-        uint64_t started;
+        pid_t pid;         /* 0: there is none */
+        unsigned failures; /* in a row, before it was ready */
         struct timer *restart;
         struct channel *channel;
         bool ready;
@@ -90,9 +91,12 @@ static _Noreturn void become_role(const struct monitor *monitor, const char *rol
         _exit(127);
 }
 
-static void restart_later(struct child *child) {
-        uint64_t lived = now_milliseconds() - child->started;
-        timer_set(child->restart, lived < RESTART_LATER ? RESTART_LATER : RESTART_AT_ONCE);
+static void restart_later(struct child *child, bool was_ready) {
+        child->failures = was_ready ? 0 : child->failures + 1;
+        uint64_t delay = was_ready ? 0 : RESTART_FIRST;
+        for (unsigned i = 1; i < child->failures && delay < RESTART_LAST; i++)
+                delay *= 2;
+        timer_set(child->restart, delay < RESTART_LAST ? delay : RESTART_LAST);
 }
 
 static int send_web_end(struct monitor *monitor, int ret_ends[static 2], struct error *error) {
@@ -202,7 +206,6 @@ static int fork_child(struct monitor *monitor, struct child *child, const int *n
         if (pid == 0)
                 become_role(monitor, child->role, numbers, count, inherited);
         child->pid = pid;
-        child->started = now_milliseconds();
         child->ready = false;
         return 0;
 }
@@ -221,7 +224,7 @@ static void start_supervisor(void *context) {
         close_fd(&ends[1]);
         if (result < 0) {
                 log_failure(LOG_ERROR, "process.start", &error);
-                restart_later(&monitor->supervisor);
+                restart_later(&monitor->supervisor, false);
                 return;
         }
         if (monitor->web.pid == 0)
@@ -257,7 +260,7 @@ static void start_web(void *context) {
         }
         if (result < 0) {
                 log_failure(LOG_ERROR, "process.start", &error);
-                restart_later(&monitor->web);
+                restart_later(&monitor->web, false);
         }
 }
 
@@ -269,6 +272,7 @@ static void stop_if_alone(struct monitor *monitor) {
 }
 
 static void on_child_exit(struct monitor *monitor, struct child *child, int status) {
+        bool was_ready = child->ready;
         child->pid = 0;
         child->ready = false;
         channel_destroy(steal_pointer(&child->channel));
@@ -281,7 +285,7 @@ static void on_child_exit(struct monitor *monitor, struct child *child, int stat
         log_event(LOG_ERROR, "process.ended", "role", child->role, "exit",
                   log_number(WIFEXITED(status) ? WEXITSTATUS(status) : -1), "signal",
                   log_number(WIFSIGNALED(status) ? WTERMSIG(status) : 0), NULL);
-        restart_later(child);
+        restart_later(child, was_ready);
         /* A web server speaks to one supervisor all its life. */
         if (child == &monitor->supervisor && monitor->web.pid > 0)
                 (void) kill(monitor->web.pid, SIGTERM);
