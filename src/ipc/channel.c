@@ -52,10 +52,13 @@ struct channel {
         bool closed;    /* on_close has been called or is due */
         bool destroyed; /* freed at the end of the turn */
         struct error why;
-        uint8_t *storage;
 };
 
 enum { MESSAGES_A_TURN = 64 }; /* then other watches have their turn */
+
+/* Where a message lies while its callback runs: one for all channels, since all are the loop's and no callback
+ * receives. */
+static uint8_t storage[IPC_MESSAGE_MAXIMUM] __attribute__((aligned(8)));
 
 /* One message over a bare socket */
 
@@ -127,13 +130,13 @@ static int check_message(const struct header *header, size_t size, const struct 
         return 0;
 }
 
-static int receive_one(int fd, uint64_t receives, int flags, uint8_t *storage, struct message *message,
+static int receive_one(int fd, uint64_t receives, int flags, uint8_t *place, struct message *message,
                        struct error *error) {
         union {
                 char bytes[CMSG_SPACE(sizeof(int) * IPC_DESCRIPTORS_MAXIMUM)];
                 struct cmsghdr align;
         } control;
-        struct iovec whole = { storage, IPC_MESSAGE_MAXIMUM };
+        struct iovec whole = { place, IPC_MESSAGE_MAXIMUM };
         struct msghdr received = {
                 .msg_iov = &whole, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control
         };
@@ -150,21 +153,21 @@ static int receive_one(int fd, uint64_t receives, int flags, uint8_t *storage, s
                 return 0;
         }
         struct header header = { 0 };
-        memcpy(&header, storage, (size_t) size < sizeof header ? (size_t) size : sizeof header);
+        memcpy(&header, place, (size_t) size < sizeof header ? (size_t) size : sizeof header);
         int result = check_message(&header, (size_t) size, &received, receives, error);
         if (result < 0) {
                 message_close_fds(message);
                 return result;
         }
         message->type = header.type;
-        message->body = storage + sizeof header;
-        message->payload = storage + sizeof header + header.body_size;
+        message->body = place + sizeof header;
+        message->payload = place + sizeof header + header.body_size;
         message->payload_size = header.payload_size;
         return 1;
 }
 
-int message_receive(int fd, uint64_t receives, void *storage, struct message *ret_message, struct error *error) {
-        int result = receive_one(fd, receives, 0, storage, ret_message, error);
+int message_receive(int fd, uint64_t receives, void *place, struct message *ret_message, struct error *error) {
+        int result = receive_one(fd, receives, 0, place, ret_message, error);
         if (result < 0 && result != -EPROTO)
                 error_set(error, -result, "receiving a message");
         return result;
@@ -196,7 +199,6 @@ static void channel_free(void *context) {
                 channel->first = queued->next;
                 queued_free(queued);
         }
-        free(channel->storage);
         free(channel);
 }
 
@@ -240,8 +242,8 @@ static void flush_queue(struct channel *channel) {
 static void receive_some(struct channel *channel) {
         for (int i = 0; i < MESSAGES_A_TURN && !channel->closed && !channel->destroyed; i++) {
                 struct message message;
-                int result = receive_one(channel->fd, channel->receives, MSG_DONTWAIT, channel->storage, &message,
-                                         &channel->why);
+                int result =
+                        receive_one(channel->fd, channel->receives, MSG_DONTWAIT, storage, &message, &channel->why);
                 if (result == -EAGAIN)
                         return;
                 if (result <= 0) {
@@ -275,7 +277,6 @@ int channel_create(struct loop *loop, int fd, uint64_t receives, channel_message
                                      .on_close = on_close,
                                      .context = context };
         channel->last = &channel->first;
-        channel->storage = reallocate_array(NULL, IPC_MESSAGE_MAXIMUM, 1);
         int result = loop_watch(loop, fd, EPOLLIN, on_channel, channel, &channel->watch, error);
         if (result < 0) {
                 close_fd(&channel->fd);

@@ -61,6 +61,10 @@ enum {
         X(MESSAGE_RUN_GONE, message_run) \
         /* all that are kept have been told */ \
         X(MESSAGE_RUNS_TOLD, message_empty) \
+        /* supervisor → web: how full is this run's home? */ \
+        X(MESSAGE_RUN_MEASURE, message_run_measure) \
+        /* web → supervisor */ \
+        X(MESSAGE_RUN_USAGE, message_run_usage) \
         /* web → worker */ \
         X(MESSAGE_FILE, message_file) \
         /* worker → web; payload and fd by operation */ \
@@ -107,9 +111,17 @@ struct message_answer {
         char text[SENTENCE_BYTES];
 };
 
+/* What a tree holds, or may hold. Bytes on the disk, hidden files and folders counted. */
+struct file_usage {
+        uint64_t bytes;
+        uint64_t files; /* and folders, links … */
+};
+
 struct run_limits {
         uint64_t memory_bytes;
         uint64_t file_bytes;
+        uint64_t output_bytes;       /* printed in all; 0: any number */
+        struct file_usage workspace; /* of the account's tree; 0: any number */
         uint32_t processes;
         uint32_t open_files;
         uint32_t cpu_milliseconds;  /* between inputs; waiting is free */
@@ -143,6 +155,19 @@ struct message_run {
         uint64_t run;
 };
 
+struct message_run_measure {
+        uint64_t run;
+        uint32_t uid; /* the tree's owner's inside number */
+        char class_slug[CLASS_BYTES];
+        char folder[NAME_BYTES];
+};
+
+struct message_run_usage {
+        uint64_t run;
+        int32_t result; /* 0 or -errno: it could not be measured */
+        struct file_usage usage;
+};
+
 struct message_run_resize {
         uint64_t run;
         uint16_t columns, rows;
@@ -168,6 +193,9 @@ enum run_reason {
         REASON_CLOSED,
         REASON_CPU_LIMIT,
         REASON_MEMORY_LIMIT,
+        REASON_OUTPUT_LIMIT,
+        REASON_FILE_LIMIT,
+        REASON_WORKSPACE_LIMIT,
         REASON_IDLE,
         REASON_SHUTDOWN,
         REASON_FAILED,
@@ -198,6 +226,7 @@ enum file_operation {
         FILE_MAKE_FOLDER,
         FILE_MOVE,   /* to `other`, never over anything */
         FILE_DELETE, /* recursively */
+        FILE_USAGE,  /* the answer's `usage`, of the whole tree */
         FILE_OPERATIONS
 };
 
@@ -221,6 +250,7 @@ struct message_file {
         uint32_t condition; /* enum file_condition, of FILE_WRITE */
         uint64_t size;      /* of FILE_WRITE: no more than this */
         struct file_version version;
+        struct file_usage quota; /* of FILE_WRITE, FILE_MAKE_FOLDER: what the tree may hold afterwards; 0: any number */
         char path[PATH_BYTES];
 };
 
@@ -232,6 +262,8 @@ struct message_file_done {
         uint32_t more;               /* of FILE_LIST: further answers with this tag follow */
         uint64_t entries_left_out;   /* of FILE_LIST: more than the server lists */
         struct file_version version; /* of FILE_OPEN, FILE_WRITE */
+        struct file_usage usage;     /* of FILE_USAGE; and where `over_quota` */
+        uint32_t over_quota;         /* result is -EDQUOT for what the request called its quota, not the disk's */
 };
 
 enum file_kind { FILE_KIND_FOLDER, FILE_KIND_FILE, FILE_KIND_LINK, FILE_KIND_OTHER };
