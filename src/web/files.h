@@ -1,0 +1,26 @@
+/*
+ * files: what requests (and run.start, and transfers) have in common that touch files.
+ */
+#pragma once
+
+#include "request.h"
+#include "workers.h"
+
+/* Asks `request->operation` of the worker of the tree in which `place` lies; a failure before its answer ends the
+ * request. The operation's answer function begins with files_answer(). */
+void files_ask(struct request *request, const struct place *place, request_operation *operation, bool repeatable);
+/* Gives the worker back. False: the request was asked once more, or has failed (by `answer->result`) and is over. */
+bool files_answer(struct request *request, const struct workspace_answer *answer, const char *path);
+
+/* file.save's part of it: `on_written` gets the answer. */
+void files_save_text(struct request *request, workspace_function *on_written);
+
+/* What the tree may hold in which a place lies. The shared tree's is nobody's folder, and its writers are teachers: none. */
+struct file_usage files_quota(const struct server *server, const struct course *course, const struct place *place);
+
+/* `path` of a class has changed: all who may see its folder are told. */
+void files_changed(struct classroom *classroom, const char *path);
+
+enum { VERSION_TEXT_BYTES = 2 * sizeof(struct file_version) + 1 };
+void version_to_text(const struct file_version *version, char text[static VERSION_TEXT_BYTES]);
+int version_from_text(const char *text, struct file_version *ret_version) must_check;
