@@ -151,6 +151,25 @@ ssize_t read_fully(int fd, void *buffer, size_t size) {
         return (ssize_t) total;
 }
 
+void size_to_text(uint64_t bytes, char text[static SIZE_TEXT_BYTES]) {
+        static const char *const units[] = { "KB", "MB", "GB", "TB" };
+        if (bytes < 1024) {
+                snprintf(text, SIZE_TEXT_BYTES, "%u byte%s", (unsigned) bytes, bytes == 1 ? "" : "s");
+                return;
+        }
+        double value = (double) bytes / 1024;
+        size_t unit = 0;
+        for (; value >= 1024 && unit + 1 < array_length(units); unit++)
+                value /= 1024;
+        /* Two digits behind the point say enough, and none where they would be zeros. */
+        int size = snprintf(text, SIZE_TEXT_BYTES, "%.2f", value);
+        while (text[size - 1] == '0')
+                text[--size] = '\0';
+        if (text[size - 1] == '.')
+                size--;
+        snprintf(text + size, SIZE_TEXT_BYTES - (size_t) size, " %s", units[unit]);
+}
+
 int parse_unsigned(const char *text, uint64_t maximum, uint64_t *ret_value) {
         uint64_t value = 0;
         if (!*text)

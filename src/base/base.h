@@ -105,6 +105,10 @@ void hexadecimal(const void *bytes, size_t size, char *text);
 int write_fully(int fd, const void *buffer, size_t size) must_check;
 ssize_t read_fully(int fd, void *buffer, size_t size) must_check;
 
+/* A number of bytes for a person: "512 bytes", "1.5 MB", "1 GB" (of 1024). */
+enum { SIZE_TEXT_BYTES = 32 };
+void size_to_text(uint64_t bytes, char text[static SIZE_TEXT_BYTES]);
+
 /* Decimal without sign, white space or overflow: 0 or -EINVAL / -ERANGE. */
 int parse_unsigned(const char *text, uint64_t maximum, uint64_t *ret_value) must_check;
 

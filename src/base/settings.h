@@ -38,6 +38,12 @@
           "processes and threads of a program") \
         X(limits_file, "limits.file", BYTES, "64MB", "64KB..1024GB", \
           "size of a file that a program writes") \
+        X(limits_output, "limits.output", BYTES, "1GB", "0B..1048576GB", \
+          "what a program prints in all; 0B: any number of bytes") \
+        X(limits_workspace, "limits.workspace", BYTES, "1GB", "0B..1048576GB", \
+          "what one person's folder in a class holds; 0B: any number of bytes") \
+        X(limits_workspace_files, "limits.workspace-files", NUMBER, "10000", "0..100000000", \
+          "files and folders in one person's folder in a class; 0: any number") \
         X(limits_open_files, "limits.open-files", NUMBER, "256", "32..100000", \
           "files that a program has open at once") \
         X(limits_idle, "limits.idle", DURATION, "10min", "0s..30d", \
@@ -49,7 +55,9 @@
         X(repl_after, "repl.after", CHOICE, "always", "never|always|not-after-errors", \
           "whether a script that is over leaves its interpreter for questions") \
         X(pool_size, "pool.size", NUMBER, "8", "0..1000", \
-          "sandboxes kept ready") \
+          "sandboxes kept ready, at least; more where more people have a page open") \
+        X(pool_maximum, "pool.maximum", NUMBER, "128", "0..2000", \
+          "sandboxes kept ready, at most (each takes some 4 MB)") \
         X(scrollback, "scrollback", BYTES, "1MB", "4KB..1GB", \
           "output of a run that is kept for those who come later") \
         X(python_imports, "python.imports", LIST, "numpy,pandas,matplotlib.pyplot", "0..1000", \

@@ -3,7 +3,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 
-static subcommand_function class_add, class_list, class_enrol, class_remove, class_set;
+static subcommand_function class_add, class_list, class_enrol, class_remove, class_set, class_limit;
 
 static const struct subcommand verbs[] = {
         { "add", class_add, "SLUG [--title TITLE]",
@@ -14,6 +14,9 @@ static const struct subcommand verbs[] = {
         { "set", class_set, "SLUG NAME=VALUE…",
           "Sets limits of this class, as limits.cpu=1min or repl.after=never (see `carrel config`);\n"
           "        NAME=default goes back to the server's." },
+        { "limit", class_limit, "SLUG [NAME=VALUE…]",
+          "Shows what counts for this class's programs; or sets some, as cpu=1min or output=100MB: `set` without the\n"
+          "        word `limits.`." },
         { NULL },
 };
 
@@ -142,6 +145,18 @@ static int class_remove(struct command_context *context, int argc, char **argv) 
         return change_members(context, argc, argv, course_withdraw);
 }
 
+static const char limit_prefix[] = "limits.";
+
+/* "limits.cpu", or "cpu" for short. */
+static bool is_named(enum course_limit limit, const char *word, size_t length) {
+        const char *name = course_limit_name(limit);
+        size_t prefix = strlen(limit_prefix);
+        if (strlen(name) == length && strncmp(name, word, length) == 0)
+                return true;
+        return strncmp(name, limit_prefix, prefix) == 0 && strlen(name + prefix) == length &&
+               strncmp(name + prefix, word, length) == 0;
+}
+
 /* "limits.cpu=1min" */
 static int parse_limit(const char *word, enum course_limit *ret_limit, int64_t *ret_value, struct error *error) {
         size_t length = strcspn(word, "=");
@@ -150,7 +165,7 @@ static int parse_limit(const char *word, enum course_limit *ret_limit, int64_t *
         const char *text = word + length + 1;
         for (enum course_limit limit = 0; limit < COURSE_LIMITS; limit++) {
                 const char *name = course_limit_name(limit);
-                if (strlen(name) != length || strncmp(name, word, length) != 0)
+                if (!is_named(limit, word, length))
                         continue;
                 *ret_limit = limit;
                 if (strcmp(text, "default") == 0) {
@@ -189,5 +204,38 @@ static int class_set(struct command_context *context, int argc, char **argv) {
         int r = context_open(context, DATABASE_MUST_EXIST, &error);
         if (r >= 0)
                 r = set_all(context->store, argc, argv, &error);
+        return r < 0 ? fail(&error) : EXIT_DONE;
+}
+
+/* What the server's setting of that name says. */
+static const char *server_value(const struct settings *settings, const char *name) {
+        for (enum setting setting = 0; setting < SETTINGS; setting++)
+                if (strcmp(setting_name(setting), name) == 0)
+                        return settings->texts[setting];
+        return "";
+}
+
+static int print_limits(struct command_context *context, const char *slug, struct error *error) {
+        struct course course;
+        int r = course_find(context->store, slug, &course, error);
+        for (enum course_limit limit = 0; limit < COURSE_LIMITS && r >= 0; limit++) {
+                const char *name = course_limit_name(limit);
+                bool own = course.limits[limit] != COURSE_DEFAULT;
+                char text[SETTING_TEXT_BYTES];
+                if (own)
+                        settings_format(name, (uint64_t) course.limits[limit], text);
+                printf("%-24s = %-12s %s\n", name, own ? text : server_value(&context->settings, name),
+                       own ? "this class's" : "the server's");
+        }
+        return r;
+}
+
+static int class_limit(struct command_context *context, int argc, char **argv) {
+        struct error error;
+        if (argc < 2)
+                return usage(argv[0]);
+        int r = context_open(context, DATABASE_MUST_EXIST, &error);
+        if (r >= 0)
+                r = argc == 2 ? print_limits(context, argv[1], &error) : set_all(context->store, argc, argv, &error);
         return r < 0 ? fail(&error) : EXIT_DONE;
 }

@@ -18,6 +18,7 @@ static const struct command commands[] = {
         { "config", command_config, "[--config FILE] …", "every setting, its value and where it came from" },
         { "sandbox", command_sandbox, "[--limit NAME=VALUE]… FILE.py [ARG…]",
           "run a file inside the walls, in this terminal" },
+        { "doctor", command_doctor, "[--json]", "try each wall around programs, and say which stands" },
         { "demo", command_demo, "[--data DIR]", "make a demonstration class, if there is none" },
         { "help", command_help, "[COMMAND]", "this, or more about one command" },
         { "version", command_version, "", "the version" },

@@ -19,6 +19,8 @@ struct run_limits limits_from_settings(const struct settings *settings) {
         return (struct run_limits){
                 .memory_bytes = settings->limits_memory,
                 .file_bytes = settings->limits_file,
+                .output_bytes = settings->limits_output,
+                .workspace = { settings->limits_workspace, settings->limits_workspace_files },
                 .processes = (uint32_t) settings->limits_processes,
                 .open_files = (uint32_t) settings->limits_open_files,
                 .cpu_milliseconds = (uint32_t) settings->limits_cpu,
@@ -66,6 +68,7 @@ static int role_supervisor(int argc, char **argv, const struct settings *setting
                         .zygote_path = zygote,
                         .imports = settings->python_imports,
                         .pool = settings->pool_size,
+                        .pool_maximum = settings->pool_maximum,
                         .scrollback = settings->scrollback,
                 },
                 .monitor = channel,
@@ -79,16 +82,18 @@ struct confinement {
         struct sandbox_host host;
         uid_t service_uid;
         const char *data;
+        int *page_fd; /* of the page's folder, which has been read by then */
 };
 
 static int confine_web(void *context, struct error *error) {
         const struct confinement *confinement = context;
+        close_fd(confinement->page_fd);
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/store", confinement->data);
         fd_scoped store = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (store < 0)
                 return error_set(error, errno, "opening %s", path);
-        return sandbox_confine_web(&confinement->host, confinement->service_uid, store, error);
+        return sandbox_confine_web(&confinement->host, confinement->service_uid, steal_fd(&store), error);
 }
 
 /* role web MONITOR SUPERVISOR COUNT LISTENER… SETTINGS… */
@@ -106,7 +111,7 @@ static int role_web(int argc, char **argv, const struct settings *settings, stru
         if (page_fd < 0)
                 log_event(LOG_WARNING, "page.missing", "error", error->text, NULL);
         struct confinement confinement = { sandbox_host_here(settings->uid_base), (uid_t) settings->uid_service,
-                                           settings->data };
+                                           settings->data, &page_fd };
         struct web_options options = {
                 .listeners = listeners,
                 .listener_count = count,

@@ -2,50 +2,42 @@
  * carrel sandbox: one file, inside exactly the walls that a class's programs have, in this terminal. The engine is the
  * server's own; this is its smallest user.
  */
-#include "cli.h"
+#include "solo.h"
 #include "../base/log.h"
-#include "../base/settings.h"
-#include "../run/run.h"
-#include "../workspace/workspace.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 
-enum { EXIT_LIMIT = 124, ACCOUNT_NUMBER = 1000 };
-
-static const char folder_name[] = "student";
+enum { EXIT_LIMIT = 124, EXIT_NOT_STARTED = 125 };
 
 struct session {
-        struct loop *loop;
-        struct engine *engine;
-        struct run *run;
-        struct viewer *viewer;
+        struct solo solo;
         struct watch *input_watch;
-        uint64_t shown;
-        bool ended, stopping, acknowledging;
         char last_typed;
-        struct message_run_state outcome;
         bool raw;
         struct termios modes;
 };
 
 static const char usage[] =
-        "usage: carrel sandbox [--limit NAME=VALUE]... [--interactive] [--workspace DIR] FILE.py [ARGUMENT...]\n"
+        "usage: carrel sandbox [--limit NAME=VALUE]... [--interactive] [--workspace DIR] [--without WALL]...\n"
+        "                      FILE.py [ARGUMENT...]\n"
         "\n"
         "Runs FILE.py inside the walls that a class's programs have. Its exit status is the program's: 128 + the "
         "signal where\n"
         "one ended it, 124 where a limit did (standard error says which).\n"
         "\n"
-        "  --limit NAME=VALUE   cpu, memory, processes, file, open-files, idle: as the settings limits.NAME (`carrel "
-        "config`)\n"
+        "  --limit NAME=VALUE   cpu, memory, processes, file, open-files, output, idle: as the settings limits.NAME "
+        "(`carrel config`)\n"
         "  --interactive        open the interpreter's prompt when the file is over\n"
         "  --workspace DIR      the folder that becomes the program's home, writable where the sandbox's user may "
         "write;\n"
-        "                       without it an empty one, which is removed afterwards\n";
+        "                       without it an empty one, which is removed afterwards\n"
+        "  --without WALL       leave one wall out (names: `carrel doctor`), for tests of the others; never for a "
+        "program that\n"
+        "                       one does not trust\n";
 
 /* Input */
 
@@ -58,25 +50,26 @@ static void on_input(void *context, uint32_t events) {
                 return;
         if (size > 0) {
                 session->last_typed = bytes[size - 1];
-                run_input(session->run, bytes, (size_t) size);
+                run_input(session->solo.run, bytes, (size_t) size);
                 return;
         }
         /* Ctrl-D ends a line that has begun, and a second one the input. */
-        run_input(session->run, "\4\4", session->last_typed == '\n' || !session->last_typed ? 1 : 2);
+        run_input(session->solo.run, "\4\4", session->last_typed == '\n' || !session->last_typed ? 1 : 2);
         watch_remove(steal_pointer(&session->input_watch));
 }
 
-static void feed_all(struct session *session) {
+static void feed_all(void *context) {
+        struct session *session = context;
         /* A file or /dev/null: nothing to wait for, and nothing that epoll would take. */
-        while (!session->input_watch && session->run && !session->ended) {
+        while (!session->input_watch && !session->solo.ended) {
                 char bytes[4096];
                 ssize_t size = read(STDIN_FILENO, bytes, sizeof bytes);
                 if (size > 0) {
                         session->last_typed = bytes[size - 1];
-                        run_input(session->run, bytes, (size_t) size);
+                        run_input(session->solo.run, bytes, (size_t) size);
                         continue;
                 }
-                run_input(session->run, "\4\4", session->last_typed == '\n' || !session->last_typed ? 1 : 2);
+                run_input(session->solo.run, "\4\4", session->last_typed == '\n' || !session->last_typed ? 1 : 2);
                 return;
         }
 }
@@ -88,76 +81,27 @@ static int open_input(struct session *session, struct error *error) {
                 return error_set(error, errno, "looking at the standard input");
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &probe) < 0)
                 return 0; /* EPERM: a regular file; EBADF: closed. Fed whole when the program runs. */
-        return loop_watch(session->loop, STDIN_FILENO, EPOLLIN, on_input, session, &session->input_watch, error);
-}
-
-/* Output */
-
-static void finish_if_shown(struct session *session) {
-        if (!session->ended || session->stopping || session->shown < session->outcome.next)
-                return;
-        session->stopping = true;
-        engine_stop(session->engine);
-}
-
-static void acknowledge(void *context) {
-        struct session *session = context;
-        session->acknowledging = false;
-        viewer_acknowledge(session->viewer, session->shown);
-        finish_if_shown(session);
-}
-
-static bool show(void *context, struct viewer *viewer, uint64_t offset, const void *bytes, size_t size) {
-        (void) viewer;
-        struct session *session = context;
-        if (write_fully(STDOUT_FILENO, bytes, size) < 0)
-                run_end(session->run, REASON_CLOSED); /* nobody reads us any more */
-        session->shown = offset + size;
-        if (!session->acknowledging) {
-                session->acknowledging = true;
-                loop_defer(session->loop, acknowledge, session);
-        }
-        return true;
-}
-
-static void show_skipped(void *context, struct viewer *viewer, uint64_t from, uint64_t to) {
-        (void) viewer;
-        struct session *session = context;
-        session->shown = to;
-        dprintf(STDERR_FILENO, "carrel: %llu bytes of output were skipped\n", (unsigned long long) (to - from));
+        return loop_watch(session->solo.loop, STDIN_FILENO, EPOLLIN, on_input, session, &session->input_watch, error);
 }
 
 /* The run */
 
-static void on_state(void *context, struct run *run) {
+static void show(void *context, const void *bytes, size_t size) {
         struct session *session = context;
-        struct message_run_state state;
-        run_describe(run, &state);
-        if (state.state == RUN_RUNNING && !session->input_watch)
-                feed_all(session);
-        if (state.state != RUN_ENDED || session->ended)
-                return;
-        session->ended = true;
-        session->outcome = state;
-        finish_if_shown(session);
-}
-
-static void on_idle(void *context) {
-        struct session *session = context;
-        loop_stop(session->loop);
+        if (write_fully(STDOUT_FILENO, bytes, size) < 0)
+                run_end(session->solo.run, REASON_CLOSED); /* nobody reads us any more */
 }
 
 static void on_resize(void *context) {
         struct session *session = context;
         struct winsize size;
-        if (session->run && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0)
-                run_resize(session->run, size.ws_col, size.ws_row);
+        if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0)
+                run_resize(session->solo.run, size.ws_col, size.ws_row);
 }
 
 static void on_terminate(void *context) {
         struct session *session = context;
-        if (session->run)
-                run_stop(session->run);
+        run_stop(session->solo.run);
 }
 
 static void make_raw(struct session *session) {
@@ -175,20 +119,28 @@ static void make_cooked(struct session *session) {
         session->raw = false;
 }
 
+static const char *limit_of(uint32_t reason) {
+        return reason == REASON_CPU_LIMIT         ? "cpu"
+               : reason == REASON_MEMORY_LIMIT    ? "memory"
+               : reason == REASON_OUTPUT_LIMIT    ? "output"
+               : reason == REASON_FILE_LIMIT      ? "file"
+               : reason == REASON_WORKSPACE_LIMIT ? "workspace"
+                                                  : "idle";
+}
+
 static int status_of(const struct message_run_state *outcome) {
         switch (outcome->reason) {
         case REASON_CPU_LIMIT:
         case REASON_MEMORY_LIMIT:
+        case REASON_OUTPUT_LIMIT:
+        case REASON_FILE_LIMIT:
+        case REASON_WORKSPACE_LIMIT:
         case REASON_IDLE:
-                complain("%s: %s",
-                         outcome->reason == REASON_CPU_LIMIT      ? "limit cpu"
-                         : outcome->reason == REASON_MEMORY_LIMIT ? "limit memory"
-                                                                  : "limit idle",
-                         outcome->explanation);
+                complain("limit %s: %s", limit_of(outcome->reason), outcome->explanation);
                 return EXIT_LIMIT;
         case REASON_FAILED:
                 complain("%s", outcome->explanation);
-                return 125;
+                return EXIT_NOT_STARTED;
         case REASON_KILLED:
                 return 128 + SIGKILL;
         default:
@@ -204,7 +156,25 @@ struct plan {
         int argument_count;
         bool interactive;
         struct run_limits limits;
+        uint64_t without; /* bits of enum wall */
 };
+
+static int leave_out(struct plan *plan, const struct sandbox_host *host, const char *name, struct error *error) {
+        enum wall wall = 0;
+        while (wall < WALLS && strcmp(wall_names[wall], name) != 0)
+                wall++;
+        if (wall == WALLS)
+                return error_say(error, EINVAL, "there is no wall '%s'; `carrel doctor` names them", name);
+        const char *why = wall_is_needed(host, wall);
+        if (wall == WALL_OWN_UID)
+                why = "here all programs have one user's number anyway";
+        else if (wall == WALL_GROUP_MEMORY || wall == WALL_GROUP_PROCESSES || wall == WALL_GROUP_CPU)
+                why = "it holds a limit, which can be raised instead (--limit)";
+        if (why)
+                return error_say(error, EINVAL, "the wall %s cannot be left out: %s", name, why);
+        plan->without |= WALL_BIT(wall);
+        return 0;
+}
 
 static int set_limit(struct run_limits *limits, char *text, struct error *error) {
         char *value = strchr(text, '=');
@@ -227,6 +197,8 @@ static int set_limit(struct run_limits *limits, char *text, struct error *error)
                 limits->processes = (uint32_t) number;
         else if (strcmp(text, "file") == 0)
                 limits->file_bytes = number;
+        else if (strcmp(text, "output") == 0)
+                limits->output_bytes = number;
         else if (strcmp(text, "open-files") == 0)
                 limits->open_files = (uint32_t) number;
         else if (strcmp(text, "idle") == 0)
@@ -236,8 +208,8 @@ static int set_limit(struct run_limits *limits, char *text, struct error *error)
         return 0;
 }
 
-static int make_plan(int argc, char **argv, const struct settings *settings, struct plan *ret_plan,
-                     struct error *error) {
+static int make_plan(int argc, char **argv, const struct settings *settings, const struct sandbox_host *host,
+                     struct plan *ret_plan, struct error *error) {
         struct plan plan = { .limits = limits_from_settings(settings) };
         int at = 1, result = 0;
         for (; at < argc && strncmp(argv[at], "--", 2) == 0 && result == 0; at++) {
@@ -249,6 +221,8 @@ static int make_plan(int argc, char **argv, const struct settings *settings, str
                         result = set_limit(&plan.limits, argv[at] + 8, error);
                 else if (strcmp(argv[at], "--workspace") == 0 && at + 1 < argc)
                         plan.workspace = argv[++at];
+                else if (strcmp(argv[at], "--without") == 0 && at + 1 < argc)
+                        result = leave_out(&plan, host, argv[++at], error);
                 else
                         result = error_say(error, EINVAL, "'%s' is no option of carrel sandbox", argv[at]);
         }
@@ -263,80 +237,24 @@ static int make_plan(int argc, char **argv, const struct settings *settings, str
         return 0;
 }
 
-static size_t join_arguments(const struct plan *plan, char **ret_bytes) {
-        size_t size = 0;
-        for (int i = 0; i < plan->argument_count; i++)
-                size += strlen(plan->arguments[i]) + 1;
-        char *bytes = allocate(size), *at = bytes;
-        for (int i = 0; i < plan->argument_count; i++)
-                at = stpcpy(at, plan->arguments[i]) + 1;
-        *ret_bytes = bytes;
-        return size;
-}
-
-static int start_run(struct session *session, const struct plan *plan, int workspace, int source, struct error *error) {
-        const char *name = strrchr(plan->file, '/');
-        struct winsize size = { .ws_col = 80, .ws_row = 24 };
-        if (isatty(STDIN_FILENO))
-                (void) ioctl(STDIN_FILENO, TIOCGWINSZ, &size);
-        struct message_run_start start = {
-                .class_slug = "sandbox",
-                .uid = ACCOUNT_NUMBER,
-                .account = ACCOUNT_NUMBER,
-                .columns = size.ws_col ? size.ws_col : 80,
-                .rows = size.ws_row ? size.ws_row : 24,
-                .argument_count = (uint16_t) plan->argument_count,
-                .repl_after = plan->interactive ? REPL_ALWAYS : REPL_NEVER,
-                .limits = plan->limits,
-        };
-        snprintf(start.folder, sizeof start.folder, "%s", folder_name);
-        snprintf(start.path, sizeof start.path, "Local/%s/%.800s", folder_name, name ? name + 1 : plan->file);
-        free_scoped char *arguments = NULL;
-        size_t arguments_size = join_arguments(plan, &arguments);
-        struct run_request request = { &start, arguments, arguments_size, workspace, { -1, -1, -1 }, source };
-        int result = engine_start(session->engine, &request, &session->run, error);
-        if (result < 0)
-                return result;
-        const struct viewer_functions functions = { show, show_skipped, session };
-        uint64_t from;
-        session->viewer = viewer_attach(session->run, 1, 0, &functions, &from);
-        return 0;
-}
-
-static int run_session(struct session *session, const struct plan *plan, const struct engine_options *options,
-                       int workspace, int source, struct error *error) {
-        int result = loop_create(&session->loop, error);
+/* In the loop from before the program's first line until its last byte was shown. */
+static int run_session(struct session *session, const struct solo_options *options, struct error *error) {
+        int result = solo_start(&session->solo, options, error);
         if (result == 0)
-                result = loop_signal(session->loop, SIGWINCH, on_resize, session, error);
+                result = loop_signal(session->solo.loop, SIGWINCH, on_resize, session, error);
         if (result == 0)
-                result = loop_signal(session->loop, SIGTERM, on_terminate, session, error);
+                result = loop_signal(session->solo.loop, SIGTERM, on_terminate, session, error);
         if (result == 0)
-                result = loop_signal(session->loop, SIGINT, on_terminate, session, error);
-        if (result == 0)
-                result = engine_create(session->loop, options, &session->engine, error);
-        if (result == 0)
-                result = start_run(session, plan, workspace, source, error);
+                result = loop_signal(session->solo.loop, SIGINT, on_terminate, session, error);
         if (result == 0)
                 result = open_input(session, error);
         if (result == 0) {
                 make_raw(session);
-                result = loop_run(session->loop, error);
+                result = solo_wait(&session->solo, error);
                 make_cooked(session);
         }
-        engine_destroy(session->engine);
-        loop_destroy(session->loop);
+        solo_finish(&session->solo);
         return result;
-}
-
-/* The program's home: a folder of its own for this one run. */
-static int make_workspace(const struct sandbox_host *host, char path[static PATH_MAX], struct error *error) {
-        snprintf(path, PATH_MAX, "%s/carrel-sandbox-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-        if (!mkdtemp(path))
-                return error_set(error, errno, "making a folder for the program");
-        uid_t uid = sandbox_host_uid(host, ACCOUNT_NUMBER);
-        if (host->root && chown(path, uid, uid) < 0)
-                return error_set(error, errno, "giving the program its folder");
-        return 0;
 }
 
 /* A copy of the file in the program's home, so that a traceback can show its lines. */
@@ -361,17 +279,51 @@ static int copy_file(int source, int workspace, const char *path, uid_t owner, s
         return 0;
 }
 
-static void remove_workspace(const char *path) {
-        if (!*path)
-                return;
-        char parent[PATH_MAX];
-        snprintf(parent, sizeof parent, "%s", path);
-        char *slash = strrchr(parent, '/');
-        *slash = '\0';
-        struct error error = { 0 };
-        fd_scoped parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (parent_fd < 0 || workspace_tree_remove(parent_fd, slash + 1, &error) < 0)
-                complain("%s could not be removed: %s", path, *error.text ? error.text : strerror(errno));
+static struct winsize terminal_size(void) {
+        struct winsize size = { 0 };
+        if (isatty(STDIN_FILENO))
+                (void) ioctl(STDIN_FILENO, TIOCGWINSZ, &size);
+        if (size.ws_col == 0 || size.ws_row == 0)
+                size = (struct winsize){ .ws_col = 80, .ws_row = 24 };
+        return size;
+}
+
+/* `made` is the path of a folder of the program's own, or "". */
+static int run_plan(const struct plan *plan, const struct settings *settings, const struct sandbox_host *host,
+                    const char *made, struct session *session, struct error *error) {
+        fd_scoped source = open(plan->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (source < 0)
+                return error_set(error, errno, "opening %s", plan->file);
+        int result = sandbox_enter_supervisor(host, error);
+        if (result < 0)
+                return result;
+        fd_scoped workspace = open(*made ? made : plan->workspace, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (workspace < 0)
+                return error_set(error, errno, "opening the program's folder");
+        if (*made)
+                result = copy_file(source, workspace, plan->file, sandbox_host_uid(host, SOLO_ACCOUNT), error);
+        if (result < 0)
+                return result;
+        const char *slash = strrchr(plan->file, '/');
+        struct winsize size = terminal_size();
+        const struct solo_options options = {
+                .host = *host,
+                .limits = plan->limits,
+                .name = slash ? slash + 1 : plan->file,
+                .workspace = workspace,
+                .source = source,
+                .arguments = plan->arguments,
+                .argument_count = plan->argument_count,
+                .columns = size.ws_col,
+                .rows = size.ws_row,
+                .interactive = plan->interactive,
+                .plain_terminal = !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO),
+                .scrollback = settings->scrollback,
+                .output = show,
+                .running = feed_all,
+                .context = session,
+        };
+        return run_session(session, &options, error);
 }
 
 int command_sandbox(int argc, char **argv) {
@@ -384,42 +336,25 @@ int command_sandbox(int argc, char **argv) {
         int none = 1;
         settings_scoped settings = { 0 };
         struct plan plan;
-        if (settings_load(&settings, &none, argv, SETTINGS_STRICT, &error) < 0 ||
-            make_plan(argc, argv, &settings, &plan, &error) < 0) {
+        if (settings_load(&settings, &none, argv, SETTINGS_STRICT, &error) < 0) {
                 complain("%s", error.text);
                 return EXIT_USAGE;
         }
-        struct engine_options options = {
-                .host = sandbox_host_here(settings.uid_base),
-                .imports = "",
-                .scrollback = settings.scrollback,
-                .plain_terminal = !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO),
-                .on_state = on_state,
-                .on_idle = on_idle,
-        };
+        struct sandbox_host host = sandbox_host_here(settings.uid_base);
+        if (make_plan(argc, argv, &settings, &host, &plan, &error) < 0) {
+                complain("%s", error.text);
+                return EXIT_USAGE;
+        }
+        host.without = plan.without;
         struct session session = { 0 };
-        char zygote[PATH_MAX], made[PATH_MAX] = "";
-        options.zygote_path = zygote;
-        options.context = &session;
-        fd_scoped source = open(plan.file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        int result = source < 0 ? error_set(&error, errno, "opening %s", plan.file) : find_zygote(zygote, &error);
-        if (result == 0 && !plan.workspace)
-                result = make_workspace(&options.host, made, &error);
+        char made[PATH_MAX] = "";
+        int result = plan.workspace ? 0 : solo_make_workspace(&host, made, &error);
         if (result == 0)
-                result = sandbox_enter_supervisor(&options.host, &error);
-        fd_scoped workspace =
-                result < 0 ? -1 : open(plan.workspace ? plan.workspace : made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (result == 0 && workspace < 0)
-                result = error_set(&error, errno, "opening the program's folder");
-        if (result == 0 && *made)
-                result = copy_file(source, workspace, plan.file, sandbox_host_uid(&options.host, ACCOUNT_NUMBER),
-                                   &error);
-        if (result == 0)
-                result = run_session(&session, &plan, &options, workspace, source, &error);
-        remove_workspace(made);
+                result = run_plan(&plan, &settings, &host, made, &session, &error);
+        solo_remove_workspace(made);
         if (result < 0) {
                 complain("%s", error.text);
-                return 125;
+                return EXIT_NOT_STARTED;
         }
-        return status_of(&session.outcome);
+        return status_of(&session.solo.outcome);
 }

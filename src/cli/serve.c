@@ -8,6 +8,7 @@
 #include "../base/log.h"
 #include "../base/loop.h"
 #include "../ipc/ipc.h"
+#include "../sandbox/sandbox.h"
 #include "../workspace/workspace.h"
 
 #include <fcntl.h>
@@ -435,6 +436,10 @@ static int monitor_run(struct monitor *monitor, struct error *error) {
         monitor->patience = loop_timer(monitor->loop, on_patience_over, monitor);
         monitor->supervisor.restart = loop_timer(monitor->loop, start_supervisor, monitor);
         monitor->web.restart = loop_timer(monitor->loop, start_web, monitor);
+        struct sandbox_host host = sandbox_host_here(monitor->settings.uid_base);
+        result = sandbox_confine_monitor(&host, error);
+        if (result < 0)
+                return result;
         start_supervisor(monitor);
         return loop_run(monitor->loop, error);
 }

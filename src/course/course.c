@@ -18,12 +18,16 @@ static const struct limit_row limit_rows[COURSE_LIMITS] = {
         [COURSE_LIMIT_CPU_WEIGHT] = { SETTING_limits_cpu_weight,
                                       "update class set limit_cpu_weight = $1 where id = $2" },
         [COURSE_LIMIT_REPL_AFTER] = { SETTING_repl_after, "update class set repl_after = $1 where id = $2" },
+        [COURSE_LIMIT_OUTPUT] = { SETTING_limits_output, "update class set limit_output = $1 where id = $2" },
+        [COURSE_LIMIT_WORKSPACE] = { SETTING_limits_workspace, "update class set limit_workspace = $1 where id = $2" },
+        [COURSE_LIMIT_WORKSPACE_FILES] = { SETTING_limits_workspace_files,
+                                           "update class set limit_workspace_files = $1 where id = $2" },
 };
 
 #define COURSE_COLUMNS                                                                                                 \
         "class.id, class.slug, class.title, class.limit_cpu, class.limit_memory, class.limit_processes, "              \
         "class.limit_file, class.limit_open_files, class.limit_idle, class.limit_runs, class.limit_cpu_weight, "       \
-        "class.repl_after"
+        "class.repl_after, class.limit_output, class.limit_workspace, class.limit_workspace_files"
 enum { COLUMN_ID, COLUMN_SLUG, COLUMN_TITLE, COLUMN_LIMITS };
 
 static int course_read(const struct statement *statement, struct course *ret_course, struct error *error) {
@@ -245,11 +249,20 @@ static uint64_t choose(const struct course *course, enum course_limit limit, uin
         return course->limits[limit] == COURSE_DEFAULT ? setting : (uint64_t) course->limits[limit];
 }
 
+struct file_usage course_quota(const struct course *course, const struct settings *settings) {
+        return (struct file_usage){
+                .bytes = choose(course, COURSE_LIMIT_WORKSPACE, settings->limits_workspace),
+                .files = choose(course, COURSE_LIMIT_WORKSPACE_FILES, settings->limits_workspace_files),
+        };
+}
+
 void course_run_limits(const struct course *course, const struct settings *settings, struct run_limits *ret_limits,
                        uint8_t *ret_repl_after) {
         *ret_limits = (struct run_limits){
                 .memory_bytes = choose(course, COURSE_LIMIT_MEMORY, settings->limits_memory),
                 .file_bytes = choose(course, COURSE_LIMIT_FILE, settings->limits_file),
+                .output_bytes = choose(course, COURSE_LIMIT_OUTPUT, settings->limits_output),
+                .workspace = course_quota(course, settings),
                 .processes = (uint32_t) choose(course, COURSE_LIMIT_PROCESSES, settings->limits_processes),
                 .open_files = (uint32_t) choose(course, COURSE_LIMIT_OPEN_FILES, settings->limits_open_files),
                 .cpu_milliseconds = (uint32_t) choose(course, COURSE_LIMIT_CPU, settings->limits_cpu),

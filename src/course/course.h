@@ -32,6 +32,9 @@ enum course_limit {
         COURSE_LIMIT_RUNS,
         COURSE_LIMIT_CPU_WEIGHT,
         COURSE_LIMIT_REPL_AFTER,
+        COURSE_LIMIT_OUTPUT,
+        COURSE_LIMIT_WORKSPACE,
+        COURSE_LIMIT_WORKSPACE_FILES,
         COURSE_LIMITS
 };
 
@@ -77,6 +80,9 @@ const char *course_limit_name(enum course_limit limit);
 /* `value` in the setting's units, already checked against it (settings_parse), or COURSE_DEFAULT. */
 int course_set_limit(struct store *store, const struct course *course, enum course_limit limit, int64_t value,
                      struct error *error) must_check;
+
+/* What a person's folder in this class may hold. */
+struct file_usage course_quota(const struct course *course, const struct settings *settings);
 
 /* What counts for a run in this class: its own limits over the settings. `ret_repl_after` as in
  * message_run_start. */

@@ -38,6 +38,8 @@ enum {
         X(MESSAGE_READY, message_empty) \
         /* web → supervisor; payload: arguments, each with its NUL; fd: the source */ \
         X(MESSAGE_RUN_START, message_run_start) \
+        /* web server → supervisor: how many pages are open */ \
+        X(MESSAGE_AUDIENCE, message_audience) \
         X(MESSAGE_RUN_STOP, message_run) \
         X(MESSAGE_RUN_CLOSE, message_run) \
         X(MESSAGE_RUN_RESIZE, message_run_resize) \
@@ -153,6 +155,10 @@ struct message_run_started {
 
 struct message_run {
         uint64_t run;
+};
+
+struct message_audience {
+        uint64_t pages;
 };
 
 struct message_run_measure {

@@ -14,6 +14,8 @@ int interpreter_start(const char *imports, struct error *error) must_check;
 void interpreter_before_fork(void);
 /* In the program's process: after the fork, standard streams on the terminal, generators reseeded. */
 int interpreter_adopt(struct error *error) must_check;
+/* Parked: walks the ways that most programs go first, so that the pages they write to are its own before it is run. */
+void interpreter_warm_up(void);
 /* Runs the text, then the prompt if asked; never returns. `source` is NULL for a prompt alone. */
 _Noreturn void interpreter_run(const struct message_program *program, const char *arguments, size_t arguments_size,
                                const char *source, size_t source_size);

@@ -11,6 +11,7 @@
 #include "../base/log.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -74,6 +75,24 @@ static PyObject *complain(PyObject *self, PyObject *arguments) {
 
 static PyMethodDef complain_method = { "complain", complain, METH_VARARGS, NULL };
 
+/* A finder's, asked first for every module: says in plain words what no program here can have. In C, so that no frame
+ * of ours stands in the traceback. */
+static PyObject *find_spec(PyObject *self, PyObject *arguments) {
+        (void) self;
+        PyObject *name = PyTuple_GET_SIZE(arguments) > 0 ? PyTuple_GET_ITEM(arguments, 0) : NULL; /* borrowed */
+        if (!name || !PyUnicode_Check(name) ||
+            (PyUnicode_CompareWithASCIIString(name, "tkinter") != 0 &&
+             PyUnicode_CompareWithASCIIString(name, "_tkinter") != 0))
+                Py_RETURN_NONE;
+        PyObject *words = PyUnicode_FromFormat("%U opens windows, and there is no screen here to open them on", name);
+        if (words)
+                PyErr_SetImportErrorSubclass(PyExc_ModuleNotFoundError, words, name, NULL);
+        Py_XDECREF(words);
+        return NULL;
+}
+
+static PyMethodDef find_spec_method = { "find_spec", find_spec, METH_VARARGS, NULL };
+
 /* Calls a function of startup.py; takes over the argument tuple. A new reference, or NULL with an exception. */
 static PyObject *call_startup(const char *name, PyObject *arguments) {
         PyObject *function = PyDict_GetItemString(startup, name); /* borrowed */
@@ -114,11 +133,11 @@ int interpreter_start(const char *imports, struct error *error) {
                 result = load_startup(error);
         if (result < 0)
                 return result;
-        /* readline and rlcompleter are what the prompt needs; the others so common that a first program should not wait
-         * for them. */
-        free_scoped char *all = format_string("readline,rlcompleter,random,math,time,threading,%s", imports);
-        PyObject *function = PyCFunction_New(&complain_method, NULL);
-        PyObject *done = call_startup("load", Py_BuildValue("(NN)", split_names(all), function));
+        /* So common that a first program should not wait for them. */
+        free_scoped char *all = format_string("random,math,time,threading,%s", imports);
+        PyObject *done =
+                call_startup("load", Py_BuildValue("(NNN)", split_names(all), PyCFunction_New(&complain_method, NULL),
+                                                   PyCFunction_New(&find_spec_method, NULL)));
         if (!done)
                 return python_error(error, "importing the class's modules");
         Py_DECREF(done);
@@ -131,8 +150,34 @@ void interpreter_before_fork(void) {
         PyOS_BeforeFork();
 }
 
+/* sys.flags, whose fields no Python code can set. */
+static void set_flag(const char *name, PyObject *value) {
+        PyObject *flags = PySys_GetObject("flags"); /* borrowed */
+        PyObject *names = flags ? PyObject_GetAttrString(flags, "__match_args__") : NULL;
+        for (Py_ssize_t i = 0; names && i < PyTuple_Size(names); i++)
+                if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), name) == 0) {
+                        PyObject *old = PyStructSequence_GetItem(flags, i);
+                        Py_INCREF(value);
+                        PyStructSequence_SetItem(flags, i, value);
+                        Py_XDECREF(old);
+                }
+        PyErr_Clear();
+        Py_XDECREF(names);
+}
+
+/* The zygote was deaf to environment, home and folder; its programs, and what they start, are as python3 is. */
+static void open_to_surroundings(void) {
+        Py_IgnoreEnvironmentFlag = 0;
+        PyObject *zero = PyLong_FromLong(0);
+        set_flag("ignore_environment", zero);
+        set_flag("no_user_site", zero);
+        set_flag("safe_path", Py_False);
+        Py_XDECREF(zero);
+}
+
 int interpreter_adopt(struct error *error) {
         PyOS_AfterFork_Child();
+        open_to_surroundings();
         PyObject *done = call_startup("adopt", PyTuple_New(0));
         if (!done)
                 return python_error(error, "adopting the terminal");
@@ -151,8 +196,11 @@ static void send_hint(char hint) {
                 return;
 }
 
+/* Leaves a pending exception as it is. */
 static void flush_streams(void) {
-        static const char *const names[] = { "stdout", "stderr" };
+        static const char *const names[] = { "stderr", "stdout" };
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
         for (size_t i = 0; i < array_length(names); i++) {
                 PyObject *stream = PySys_GetObject(names[i]); /* borrowed */
                 PyObject *done = stream && stream != Py_None ? PyObject_CallMethod(stream, "flush", NULL) : NULL;
@@ -160,6 +208,7 @@ static void flush_streams(void) {
                 PyErr_Clear();
         }
         fflush(stdout);
+        PyErr_Restore(type, value, traceback);
 }
 
 /* How a text or a prompt ended. */
@@ -205,25 +254,28 @@ static struct outcome take_exception(void) {
         return outcome;
 }
 
-/* builtins.compile rather than Py_CompileString: it takes bytes, and with them the encoding that the text may declare.
+/* The text as a file, since Python reads one otherwise than a string: the encoding that it may declare, and its errors.
  */
-static PyObject *compile_text(const char *source, size_t size, const char *path) {
-        PyObject *compile = PyDict_GetItemString(PyEval_GetBuiltins(), "compile"); /* borrowed */
-        PyObject *arguments = Py_BuildValue("(y#ssii)", source, (Py_ssize_t) size, path, "exec", 0, 1);
-        PyObject *code = compile && arguments ? PyObject_CallObject(compile, arguments) : NULL;
-        Py_XDECREF(arguments);
-        return code;
+static FILE *open_text(const char *source, size_t size) {
+        fd_scoped fd = memfd_create("program", MFD_CLOEXEC);
+        if (fd < 0 || write_fully(fd, source, size) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+                return NULL;
+        FILE *file = fdopen(fd, "rb");
+        if (file)
+                (void) steal_fd(&fd);
+        return file;
 }
 
 static struct outcome run_text(PyObject *namespace, const char *source, size_t size, const char *path) {
         struct outcome outcome = { 0 };
-        PyObject *code = compile_text(source, size, path);
-        PyObject *result = code ? PyEval_EvalCode(code, namespace, namespace) : NULL;
+        PyCompilerFlags flags = { .cf_flags = 0, .cf_feature_version = PY_MINOR_VERSION };
+        FILE *file = open_text(source, size);
+        PyObject *result = file ? PyRun_FileExFlags(file, path, Py_file_input, namespace, namespace, true, &flags)
+                                : PyErr_SetFromErrno(PyExc_OSError);
+        flush_streams();
         if (!result)
                 outcome = take_exception();
         Py_XDECREF(result);
-        Py_XDECREF(code);
-        flush_streams();
         return outcome;
 }
 
@@ -239,6 +291,24 @@ static void run_prompt(void) {
         flush_streams();
 }
 
+/* Where no prompt can follow. */
+static void forget_readline(void) {
+        PyObject *done = call_startup("forget_readline", PyTuple_New(0));
+        if (!done)
+                PyErr_Print();
+        Py_XDECREF(done);
+        PyOS_ReadlineFunctionPointer = NULL;
+        PyOS_InputHook = NULL;
+        PyOS_setsig(SIGWINCH, SIG_DFL);
+}
+
+static void ask_to_inspect(void) {
+        PyObject *one = PyLong_FromLong(1);
+        set_flag("inspect", one);
+        set_flag("interactive", one);
+        Py_XDECREF(one);
+}
+
 static _Noreturn void leave(struct outcome outcome) {
         PyObject *done = call_startup("finish", PyTuple_New(0));
         if (!done)
@@ -251,6 +321,29 @@ static _Noreturn void leave(struct outcome outcome) {
                 raise(SIGINT);
         }
         _exit(outcome.status);
+}
+
+/* A page that the zygote and a program share is copied when the program first writes to it, 5 µs each, and Python
+ * writes wherever it looks (reference counts). A hundred such pages lie between Run and the first line that is printed;
+ * here they are copied ahead of Run. */
+void interpreter_warm_up(void) {
+        static const char text[] = "import random\n"
+                                   "class Turtle:\n"
+                                   "    def __init__(self, name, *rest, size=1):\n"
+                                   "        self.name = name\n"
+                                   "def greet(who):\n"
+                                   "    return f'Hello, {who.name}!' if who else None\n"
+                                   "for name in imports:\n"
+                                   "    __import__(name, fromlist=['__name__'])\n"
+                                   "names = [greet(Turtle(name)) for name in ('one', 'two')]\n"
+                                   "total = {'sum': len(names) + 0.5}\n"
+                                   "print(end='', flush=True)\n";
+        PyObject *namespace = call_startup("warm_up", PyTuple_New(0));
+        if (namespace)
+                (void) run_text(namespace, text, sizeof text - 1, "/home/warm-up");
+        else
+                PyErr_Print();
+        Py_XDECREF(namespace);
 }
 
 static PyObject *argument_list(const char *arguments, size_t size, uint16_t count) {
@@ -279,9 +372,15 @@ void interpreter_run(const struct message_program *program, const char *argument
                 PyErr_Print();
                 _exit(1);
         }
+        /* As `python3 -i`, and as python3 without it. */
+        if (source && program->repl_after == REPL_NEVER)
+                forget_readline();
+        else
+                ask_to_inspect();
         struct outcome outcome = { 0 };
         if (source)
                 outcome = run_text(namespace, source, source_size, script);
+        Py_DECREF(namespace);
         bool prompt = !source || program->repl_after == REPL_ALWAYS ||
                       (program->repl_after == REPL_NOT_AFTER_ERRORS && !outcome.failed);
         if (prompt) {

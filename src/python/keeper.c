@@ -89,6 +89,8 @@ void keeper_run(const struct sandbox_host *host, struct message *park) {
         struct world world;
         if (sandbox_make_world(host, park->fds + 2, request->control_groups, &world, &error) < 0)
                 give_up(channel, &error);
+        for (size_t i = 0; i < request->control_groups; i++)
+                close_fd(&park->fds[2 + i]); /* joined; the program has no business with them */
         pid_t program = fork_program(host, channel, park->fds[1], &world);
         if (program < 0) {
                 error_set(&error, errno, "forking the program");

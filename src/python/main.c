@@ -3,6 +3,7 @@
 #include "internal.h"
 #include "../base/log.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -111,14 +112,17 @@ static void rename_process(int argc, char **argv) {
 
 int main(int argc, char **argv) {
         log_start("zygote", LOG_INFO);
-        uint64_t channel, uid_base;
-        if (argc != 4 || parse_unsigned(argv[1], 1 << 20, &channel) < 0 ||
-            parse_unsigned(argv[2], UINT32_MAX, &uid_base) < 0) {
+        uint64_t channel, uid_base, without;
+        if (argc != 5 || parse_unsigned(argv[1], 1 << 20, &channel) < 0 ||
+            parse_unsigned(argv[2], UINT32_MAX, &uid_base) < 0 || parse_unsigned(argv[3], UINT32_MAX, &without) < 0) {
                 fputs("carrel-python is started by carrel's run supervisor, not by people.\n", stderr);
                 return 2;
         }
+        /* Modules that are imported may start programs (matplotlib asks for the fonts). */
+        (void) fcntl((int) channel, F_SETFD, FD_CLOEXEC);
         struct zygote zygote = { (int) channel, sandbox_host_here(uid_base) };
-        char *imports = duplicate_string(argv[3]);
+        zygote.host.without = without;
+        char *imports = duplicate_string(argv[4]);
         rename_process(argc, argv);
         prctl(PR_SET_NAME, "carrel-zygote", 0, 0, 0);
         set_environment();

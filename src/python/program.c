@@ -2,6 +2,7 @@
 #include "python.h"
 #include "internal.h"
 
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -58,15 +59,27 @@ static int sort_delivery(const struct message_program *program, const struct mes
         return 0;
 }
 
+/* The supervisor sets the terminal's size just before it says what to run: what a program would do about that must not
+ * come before its start. */
+static void hold_back_size(int how) {
+        sigset_t size;
+        sigemptyset(&size);
+        sigaddset(&size, SIGWINCH);
+        sigprocmask(how, &size, NULL);
+}
+
 void program_run(const struct sandbox_host *host, int channel, int terminal) {
         static uint8_t storage[IPC_MESSAGE_MAXIMUM] __attribute__((aligned(8)));
         struct error error = { 0 };
         prctl(PR_SET_NAME, "python3", 0, 0, 0);
         struct program_walls walls;
-        if (sandbox_prepare_program(terminal, &walls, &error) < 0 || interpreter_adopt(&error) < 0)
+        if (sandbox_prepare_program(host, terminal, &walls, &error) < 0 || interpreter_adopt(&error) < 0)
                 give_up(&error);
+        interpreter_warm_up();
+        hold_back_size(SIG_BLOCK);
         struct message message;
         int result = message_receive(channel, MESSAGE_BIT(MESSAGE_PROGRAM), storage, &message, &error);
+        hold_back_size(SIG_UNBLOCK);
         if (result == 0)
                 _exit(0); /* never needed */
         if (result < 0)

@@ -15,7 +15,9 @@
  */
 #pragma once
 
-/* carrel-python CHANNEL-DESCRIPTOR UID-BASE IMPORTS
+/* carrel-python CHANNEL-DESCRIPTOR UID-BASE WITHOUT IMPORTS
+ *
+ * WITHOUT is sandbox_host.without, a number.
  *
  * Over the channel (SOCK_SEQPACKET, before any struct message): the zygote sends ZYGOTE_WANTS_MAPS when it has unshared
  * its user namespace, the supervisor writes the id maps and answers ZYGOTE_HAS_MAPS. MESSAGE_READY follows when it can

@@ -9,35 +9,69 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum {
-        REFILL_DELAY = 20,   /* milliseconds after a start: the program that was just started comes first */
-        REFILL_AT_ONCE = 4,  /* sandboxes being made at the same time ahead of need */
-        ZYGOTE_RETRY = 1000, /* milliseconds */
+        ZYGOTE_RETRY = 1000,                /* milliseconds */
+        ZYGOTE_PATIENCE = 120000,           /* milliseconds for all that a class imports */
         ZYGOTE_FAILURES_BEFORE_PLAIN = 2,   /* then it is tried without the class's modules */
         ZYGOTE_FAILURES_BEFORE_REFUSAL = 3, /* then those who wait are told; it is still tried again */
         GROUP_RETRY = 20, /* milliseconds: the kernel empties a group a little after its last process is gone */
 };
 
 static int start_zygote(struct engine *engine, struct error *error);
-static loop_function on_zygote_timer, on_refill, on_group_timer;
+static loop_function on_zygote_timer, on_group_timer;
 
 /* The zygote */
+
+/* Killed is not gone: the kernel takes a while to undo a large process, and one that hangs in a system call stays until
+ * that ends. The loop does not wait for it. */
+static void kill_zygote(struct engine *engine) {
+        struct dying_zygote *dying = allocate(sizeof *dying);
+        *dying = (struct dying_zygote){ engine->zygote_pid, engine->dying_zygotes };
+        engine->dying_zygotes = dying;
+        (void) kill(engine->zygote_pid, SIGKILL);
+        engine->zygote_pid = 0;
+}
+
+static void reap_zygotes(struct engine *engine) {
+        struct dying_zygote **at = &engine->dying_zygotes;
+        while (*at) {
+                struct dying_zygote *dying = *at;
+                if (waitpid(dying->pid, NULL, WNOHANG) == 0) {
+                        at = &dying->next;
+                        continue;
+                }
+                *at = dying->next;
+                free(dying);
+        }
+}
+
+/* At the very end there is time, but not for ever. */
+static void wait_for_zygotes(struct engine *engine) {
+        uint64_t end = now_milliseconds() + ZYGOTE_RETRY;
+        for (reap_zygotes(engine); engine->dying_zygotes && now_milliseconds() < end; reap_zygotes(engine))
+                usleep(1000);
+        while (engine->dying_zygotes) {
+                struct dying_zygote *dying = engine->dying_zygotes;
+                engine->dying_zygotes = dying->next;
+                free(dying);
+        }
+}
 
 static void zygote_retry(struct engine *engine) {
         if (!engine->zygote_ready)
                 engine->zygote_failures++;
         engine->zygote_ready = false;
         channel_destroy(steal_pointer(&engine->zygote));
-        if (engine->zygote_pid > 0) {
-                (void) kill(engine->zygote_pid, SIGKILL);
-                (void) waitpid(engine->zygote_pid, NULL, 0);
-                engine->zygote_pid = 0;
-        }
+        if (engine->zygote_pid > 0)
+                kill_zygote(engine);
         struct run *run, *next;
-        for (run = LIST_FIRST(&engine->parked); run; run = next) {
+        for (run = LIST_FIRST(&engine->pool.parked); run; run = next) {
                 next = LIST_NEXT(run, place);
                 run_lost_zygote(run);
         }
@@ -52,9 +86,19 @@ static void zygote_retry(struct engine *engine) {
                 timer_set(engine->zygote_timer, ZYGOTE_RETRY);
 }
 
+void engine_zygote_hangs(struct engine *engine) {
+        log_event(LOG_ERROR, "zygote.hangs", "pid", log_number(engine->zygote_pid), NULL);
+        zygote_retry(engine);
+}
+
 static void on_zygote_timer(void *context) {
         struct engine *engine = context;
         struct error error = { 0 };
+        reap_zygotes(engine);
+        if (engine->zygote_pid > 0) { /* there is one, and it is still not ready */
+                engine_zygote_hangs(engine);
+                return;
+        }
         if (start_zygote(engine, &error) < 0) {
                 log_failure(LOG_ERROR, "zygote.start", &error);
                 zygote_retry(engine);
@@ -68,7 +112,7 @@ static void on_zygote_closed(void *context, const struct error *why) {
         zygote_retry(engine);
 }
 
-static void park_now(struct engine *engine, struct run *run) {
+void engine_park(struct engine *engine, struct run *run) {
         struct error error = { 0 };
         if (run_park(run, &error) < 0) {
                 log_failure(LOG_ERROR, "run.park", &error);
@@ -81,18 +125,19 @@ static void on_zygote_ready(struct engine *engine) {
         log_event(LOG_INFO, "zygote.ready", "pid", log_number(engine->zygote_pid), NULL);
         engine->zygote_ready = true;
         engine->zygote_failures = 0;
+        timer_clear(engine->zygote_timer);
         struct run *run, *next;
         for (run = LIST_FIRST(&engine->live); run; run = next) {
                 next = LIST_NEXT(run, place);
                 if (run_wants_sandbox(run))
-                        park_now(engine, run);
+                        engine_park(engine, run);
         }
-        timer_set(engine->refill_timer, 0);
+        pool_refill(engine, 0);
 }
 
 static struct run *find_by_tag(struct engine *engine, uint64_t tag) {
         struct run *run;
-        LIST_FOREACH(run, &engine->parked, place)
+        LIST_FOREACH(run, &engine->pool.parked, place)
         if ((uint64_t) (uintptr_t) run == tag)
                 return run;
         LIST_FOREACH(run, &engine->live, place)
@@ -113,10 +158,26 @@ static void on_zygote(void *context, struct message *message) {
                 run_forked(run, forked, forked->result < 0 ? -1 : steal_fd(&message->fds[0]));
 }
 
+/* The zygote's program, copied into memory: every program maps it, and reads in /proc/self/maps where it lies. That is
+ * to say nothing of the host. -1: it must be run from its place then. */
+static int copy_program(const char *path) {
+        fd_scoped from = open(path, O_RDONLY | O_CLOEXEC);
+        fd_scoped copy = from < 0 ? -1 : memfd_create("python3", MFD_CLOEXEC);
+        struct stat status;
+        if (copy < 0 || fstat(from, &status) < 0)
+                return -1;
+        off_t offset = 0;
+        while (offset < status.st_size)
+                if (sendfile(copy, from, &offset, (size_t) (status.st_size - offset)) <= 0)
+                        return -1;
+        return steal_fd(&copy);
+}
+
 static _Noreturn void exec_zygote(const struct engine *engine, int channel) {
-        char channel_text[16], base_text[16];
+        char channel_text[16], base_text[16], without_text[16];
         snprintf(channel_text, sizeof channel_text, "%d", channel);
         snprintf(base_text, sizeof base_text, "%u", engine->options.host.uid_base);
+        snprintf(without_text, sizeof without_text, "%u", (unsigned) engine->options.host.without);
         const char *imports = engine->zygote_failures < ZYGOTE_FAILURES_BEFORE_PLAIN ? engine->imports : "";
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         (void) setsid(); /* a Ctrl-C in the operator's terminal is for the monitor alone */
@@ -130,7 +191,12 @@ static _Noreturn void exec_zygote(const struct engine *engine, int channel) {
                 dup2(STDERR_FILENO, STDOUT_FILENO);
         }
         (void) fcntl(channel, F_SETFD, 0);
-        execl(engine->options.zygote_path, "carrel-python", channel_text, base_text, imports, (char *) NULL);
+        char *words[] = { (char[]){ "carrel-python" },  channel_text, base_text, without_text,
+                          (char *) (uintptr_t) imports, NULL };
+        int copy = copy_program(engine->options.zygote_path);
+        if (copy >= 0)
+                (void) fexecve(copy, words, environ); /* comes back where this host runs nothing from memory */
+        execv(engine->options.zygote_path, words);
         dprintf(STDERR_FILENO, "carrel: running %s: %s\n", engine->options.zygote_path, strerror(errno));
         _exit(127);
 }
@@ -165,6 +231,7 @@ static int start_zygote(struct engine *engine, struct error *error) {
                 exec_zygote(engine, theirs);
         close_fd(&theirs);
         engine->zygote_pid = pid;
+        timer_set(engine->zygote_timer, ZYGOTE_PATIENCE);
         result = give_maps(engine, ours, error);
         if (result < 0)
                 return result;
@@ -173,60 +240,11 @@ static int start_zygote(struct engine *engine, struct error *error) {
                               &engine->zygote, error);
 }
 
-/* The pool */
-
-static struct run *add_parked(struct engine *engine) {
-        struct run *run = run_create(engine);
-        LIST_INSERT_HEAD(&engine->parked, run, place);
-        engine->parked_count++;
-        return run;
-}
-
-static void take_from_parked(struct engine *engine, struct run *run) {
-        LIST_REMOVE(run, place);
-        engine->parked_count--;
-}
-
-static size_t being_made(struct engine *engine) {
-        size_t count = 0;
-        struct run *run;
-        LIST_FOREACH(run, &engine->parked, place)
-        count += !run->parked;
-        return count;
-}
-
-static void on_refill(void *context) {
-        struct engine *engine = context;
-        if (engine->stopping || !engine->zygote_ready)
-                return;
-        for (size_t making = being_made(engine); making < REFILL_AT_ONCE && engine->parked_count < engine->options.pool;
-             making++)
-                park_now(engine, add_parked(engine));
-}
-
 void engine_run_parked(struct run *run) {
         if (run->delivery)
                 run_deliver(run);
         else
-                timer_set(run->engine->refill_timer, 0);
-}
-
-/* One that is ready; else one that will be soonest. */
-static struct run *take_run(struct engine *engine) {
-        struct run *run, *best = NULL;
-        LIST_FOREACH(run, &engine->parked, place) {
-                if (run->reason != REASON_NONE)
-                        continue;
-                best = run;
-                if (run->parked)
-                        break;
-        }
-        if (best) {
-                take_from_parked(engine, best);
-                return best;
-        }
-        best = run_create(engine);
-        return best;
+                pool_refill(run->engine, 0);
 }
 
 /* Starting */
@@ -237,6 +255,25 @@ static size_t count_live(struct engine *engine, uint32_t account) {
         LIST_FOREACH(run, &engine->live, place)
         count += run->told.account == account;
         return count;
+}
+
+/* A person's programs together have one person's share, however many they are and whatever each does: those that
+ * compute divide it. One that is quiet gets what it would have if it computed too, so that it is quick when it wakes.
+ */
+void engine_divide(struct engine *engine, uint32_t account) {
+        uint32_t computing = 0;
+        struct run *run;
+        LIST_FOREACH(run, &engine->live, place)
+        computing += run->told.account == account && run->busy;
+        LIST_FOREACH(run, &engine->live, place) {
+                uint32_t among = computing + !run->busy, weight = run->limits.cpu_weight / (among > 0 ? among : 1);
+                if (run->told.account != account || !run->group || run->weight == weight)
+                        continue;
+                struct error error = { 0 };
+                if (group_set_weight(run->group, weight, &error) < 0)
+                        log_failure(LOG_ERROR, "run.weight", &error);
+                run->weight = weight;
+        }
 }
 
 static int make_delivery(const struct run_request *request, struct delivery **ret_delivery, struct error *error) {
@@ -287,7 +324,8 @@ static uint64_t new_id(struct engine *engine) {
 
 static void introduce(struct engine *engine, struct run *run, const struct message_run_start *start) {
         run->id = new_id(engine);
-        run->limits = start->limits;
+        run->limits = engine->usual_limits = start->limits;
+        run->uid = start->uid;
         run->columns = start->columns;
         run->rows = start->rows;
         struct message_run_state *told = &run->told;
@@ -311,7 +349,7 @@ int engine_start(struct engine *engine, const struct run_request *request, struc
                                  start->limits.runs);
         struct delivery *delivery = NULL;
         int result = make_delivery(request, &delivery, error);
-        struct run *run = result < 0 ? NULL : take_run(engine);
+        struct run *run = result < 0 ? NULL : pool_take(engine);
         if (!run) {
                 for (size_t i = 0; i < delivery->fd_count; i++)
                         close_fd(&delivery->fds[i]);
@@ -325,9 +363,8 @@ int engine_start(struct engine *engine, const struct run_request *request, struc
         *ret_run = run;
         if (run->parked && run->pidfd >= 0)
                 run_deliver(run);
-        else if (!run->keeper && engine->zygote_ready)
-                park_now(engine, run);
-        timer_set(engine->refill_timer, REFILL_DELAY);
+        else if (run_wants_sandbox(run) && engine->zygote_ready)
+                engine_park(engine, run);
         return 0;
 }
 
@@ -368,23 +405,23 @@ static void forget_surplus(struct engine *engine, uint32_t account) {
 }
 
 static void stop_if_idle(struct engine *engine) {
-        if (engine->stopping && LIST_EMPTY(&engine->live) && LIST_EMPTY(&engine->parked) && !engine->dying_groups &&
-            engine->options.on_idle)
+        if (engine->stopping && LIST_EMPTY(&engine->live) && LIST_EMPTY(&engine->pool.parked) &&
+            !engine->dying_groups && engine->options.on_idle)
                 engine->options.on_idle(engine->options.context);
 }
 
 void engine_run_released(struct run *run) {
         struct engine *engine = run->engine;
         if (run->id == 0) {
-                take_from_parked(engine, run);
+                pool_remove(run);
                 loop_defer(engine->loop, free_run, run);
                 if (!engine->stopping)
-                        timer_set(engine->refill_timer, ZYGOTE_RETRY); /* it could not be parked: not at once again */
+                        pool_refill(engine, ZYGOTE_RETRY); /* it could not be parked: not at once again */
         } else {
                 LIST_REMOVE(run, place);
                 LIST_INSERT_HEAD(&engine->ended, run, place);
                 timer_set(run->forget_timer, RUN_KEPT_MILLISECONDS);
-                if (run->reason == REASON_CLOSED)
+                if (run->unwanted)
                         engine_forget(run);
                 else
                         forget_surplus(engine, run->told.account);
@@ -427,7 +464,7 @@ int engine_create(struct loop *loop, const struct engine_options *options, struc
         *engine = (struct engine){ .loop = loop, .options = *options };
         engine->imports = duplicate_string(options->imports);
         engine->zygote_timer = loop_timer(loop, on_zygote_timer, engine);
-        engine->refill_timer = loop_timer(loop, on_refill, engine);
+        pool_init(engine);
         engine->group_timer = loop_timer(loop, on_group_timer, engine);
         int result = groups_open(&engine->groups, error);
         if (result == 0)
@@ -443,7 +480,7 @@ int engine_create(struct loop *loop, const struct engine_options *options, struc
 void engine_stop(struct engine *engine) {
         engine->stopping = true;
         struct run *run, *next;
-        for (run = LIST_FIRST(&engine->parked); run; run = next) {
+        for (run = LIST_FIRST(&engine->pool.parked); run; run = next) {
                 next = LIST_NEXT(run, place);
                 run_end(run, REASON_SHUTDOWN);
         }
@@ -464,8 +501,9 @@ void engine_destroy(struct engine *engine) {
                 run_free(run);
         }
         zygote_retry(engine); /* being stopped, it only lets go */
+        wait_for_zygotes(engine);
         timer_remove(engine->zygote_timer);
-        timer_remove(engine->refill_timer);
+        pool_finish(engine);
         timer_remove(engine->group_timer);
         groups_close(engine->groups);
         free(engine->imports);
@@ -478,6 +516,8 @@ const struct groups *engine_groups(const struct engine *engine) {
 
 struct run *engine_find(struct engine *engine, uint64_t id) {
         struct run *run;
+        if (!engine)
+                return NULL;
         LIST_FOREACH(run, &engine->buckets[id % RUN_BUCKETS], bucket)
         if (run->id == id)
                 return run;
@@ -486,6 +526,8 @@ struct run *engine_find(struct engine *engine, uint64_t id) {
 
 void engine_each(struct engine *engine, void (*function)(void *context, struct run *run), void *context) {
         struct run *run;
+        if (!engine)
+                return;
         LIST_FOREACH(run, &engine->ended, place)
         function(context, run);
         LIST_FOREACH(run, &engine->live, place)

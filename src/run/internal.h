@@ -45,7 +45,9 @@ struct run {
         struct watch *master_watch;
         int hints;
         struct watch *hints_watch;
-        bool parked; /* the world is made, the program waits */
+        bool forking;  /* the zygote was asked for a keeper and has not answered */
+        bool parked;   /* the world is made, the program waits */
+        bool unwanted; /* its terminal was closed: nothing of it is kept once it has ended */
         struct delivery *delivery;
 
         /* The terminal */
@@ -57,13 +59,30 @@ struct run {
 
         /* Time */
         struct timer *sample_timer, *idle_timer, *stop_timer, *forget_timer;
+        struct timer *park_timer;        /* while it gets its sandbox */
         uint64_t sample_period;          /* milliseconds; grows while nothing happens */
         uint64_t cpu_seen, cpu_at_input; /* milliseconds */
         bool idle_warned;
+        bool busy;       /* computed when it was last looked at: what counts where an account's share is divided */
+        uint32_t weight; /* of its group as last set */
+
+        /* Limits that are counted here */
+        uint64_t printed;              /* bytes */
+        bool told_processes;           /* that one more could not be started */
+        uint32_t uid;                  /* inside number of the owner of its home */
+        uint64_t measured;             /* when its home was last asked about; 0: never */
+        bool measuring;                /* the answer is due */
+        bool has_usage, told_usage;    /* it was measured once; over the limit, and told */
+        struct file_usage usage_first; /* at its start */
 
         /* For people */
         struct message_run_state told;
         struct run_limits limits;
+};
+
+struct dying_zygote {
+        int32_t pid;
+        struct dying_zygote *next;
 };
 
 struct dying_group {
@@ -73,6 +92,18 @@ struct dying_group {
 
 LIST_HEAD(runs, run);
 enum { RUN_BUCKETS = 1024 };
+
+/* See pool.c. Times are milliseconds, monotonic. */
+struct pool_state {
+        struct runs parked; /* ready, or getting ready */
+        size_t count;
+        struct timer *timer;
+        size_t audience;                  /* people who have a page open */
+        size_t burst;                     /* starts since the last quiet moment */
+        uint64_t first_start, last_start; /* of the burst */
+        size_t peak;                      /* the greatest demand of one moment, believed in until … */
+        uint64_t peak_until;
+};
 
 struct engine {
         struct loop *loop;
@@ -85,17 +116,17 @@ struct engine {
         int32_t zygote_pid;
         struct channel *zygote;
         bool zygote_ready;
-        unsigned zygote_failures; /* in a row, before it was ever ready */
-        struct timer *zygote_timer;
+        unsigned zygote_failures;           /* in a row, before it was ever ready */
+        struct timer *zygote_timer;         /* to start one anew; or while one starts, to give it up */
+        struct dying_zygote *dying_zygotes; /* killed, not yet gone */
 
         /* Runs: each is in exactly one list. */
-        struct runs parked;               /* nobody's yet: ready, or getting ready */
+        struct pool_state pool;           /* nobody's yet */
         struct runs live;                 /* somebody's, until all is given back */
         struct runs ended;                /* only their terminal is left */
         struct runs buckets[RUN_BUCKETS]; /* the live and the ended, by id */
-        size_t parked_count;
+        struct run_limits usual_limits;   /* of the program that was started last; memory 0: none was yet */
         uint64_t next_id;
-        struct timer *refill_timer;
         struct timer *group_timer;
         struct dying_group *dying_groups;
 };
@@ -121,6 +152,13 @@ void terminal_retry(struct run *run);                 /* after a hang-up: somebo
 void terminal_set_size(struct run *run);
 void terminal_type(struct run *run); /* hands on what was typed */
 
+/* limits.c */
+#define OVER(limit) ((limit) + (limit) / 8) /* a home may be so much fuller than it may before a program is ended */
+void limits_printed(struct run *run);       /* something was */
+void limits_look(struct run *run);          /* what the control group tells */
+void limits_measure(struct run *run);
+void limits_explain(const struct run *run, char *text, size_t size); /* the sentence for the reason that it ended */
+
 /* sample.c */
 void sample_soon(struct run *run); /* something happened: look again shortly */
 void sample_input(struct run *run);
@@ -128,10 +166,20 @@ void sample_activity(struct run *run); /* not idle */
 void on_sample(void *run);
 void on_idle(void *run);
 
+/* pool.c */
+void pool_init(struct engine *engine);
+void pool_finish(struct engine *engine);
+struct run *pool_take(struct engine *engine); /* parked, or new and still to be */
+void pool_remove(struct run *run);            /* a parked one that has ended */
+void pool_refill(struct engine *engine, uint64_t delay);
+
 /* engine.c */
-void engine_changed(struct run *run);      /* tell whoever listens */
-void engine_run_parked(struct run *run);   /* it is ready to take a program */
-void engine_run_released(struct run *run); /* it is ENDED, nothing is held but memory */
+void engine_park(struct engine *engine, struct run *run);
+void engine_changed(struct run *run);                        /* tell whoever listens */
+void engine_divide(struct engine *engine, uint32_t account); /* an account's share of the processor among its runs */
+void engine_run_parked(struct run *run);                     /* it is ready to take a program */
+void engine_run_released(struct run *run);                   /* it is ENDED, nothing is held but memory */
 void engine_bury_group(struct engine *engine, struct group *group);
+void engine_zygote_hangs(struct engine *engine); /* it does not answer: it is replaced */
 void engine_forget(struct run *run);
 void on_forget(void *run);

@@ -17,6 +17,7 @@
 #include "../base/log.h"
 #include "../python/python.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
@@ -26,11 +27,15 @@ static void release(struct run *run);
 static channel_message_function on_keeper;
 static channel_close_function on_keeper_closed;
 static watch_function on_keeper_gone, on_program, on_hints;
-static loop_function on_grace_over;
+static loop_function on_grace_over, on_park_over;
+
+enum { PARK_PATIENCE = 30000 }; /* milliseconds that a sandbox may take to be made */
 
 const char *const run_state_names[RUN_STATES] = { "parked", "starting", "running", "waiting", "repl", "ended" };
-const char *const run_reason_names[RUN_REASONS] = { "none",      "finished",     "stopped", "killed",   "closed",
-                                                    "cpu-limit", "memory-limit", "idle",    "shutdown", "failed" };
+const char *const run_reason_names[RUN_REASONS] = { "none",       "finished",        "stopped",      "killed",
+                                                    "closed",     "cpu-limit",       "memory-limit", "output-limit",
+                                                    "file-limit", "workspace-limit", "idle",         "shutdown",
+                                                    "failed" };
 
 /* From each state, the states that may follow. */
 #define TO(state) (1u << (state))
@@ -51,7 +56,8 @@ void run_enter(struct run *run, enum run_state state) {
         log_event(LOG_DEBUG, "run.state", "run", log_number((int64_t) run->id), "from", run_state_names[run->state],
                   "to", run_state_names[state], NULL);
         run->state = state;
-        engine_changed(run);
+        if (state != RUN_STARTING) /* as which people know it from the beginning */
+                engine_changed(run);
 }
 
 struct run *run_create(struct engine *engine) {
@@ -65,6 +71,7 @@ struct run *run_create(struct engine *engine) {
         run->idle_timer = loop_timer(engine->loop, on_idle, run);
         run->stop_timer = loop_timer(engine->loop, on_grace_over, run);
         run->forget_timer = loop_timer(engine->loop, on_forget, run);
+        run->park_timer = loop_timer(engine->loop, on_park_over, run);
         return run;
 }
 
@@ -85,6 +92,7 @@ void run_free(struct run *run) {
         timer_remove(run->idle_timer);
         timer_remove(run->stop_timer);
         timer_remove(run->forget_timer);
+        timer_remove(run->park_timer);
         scrollback_finish(&run->scrollback);
         buffer_finish(&run->input);
         delivery_free(run->delivery);
@@ -106,8 +114,12 @@ static int open_channels(struct run *run, int keeper_ends[static 2], int program
         }
         if (result == 0) {
                 run->program = steal_fd(&program_ends[0]);
-                result = loop_watch(loop, run->program, EPOLLIN, on_program, run, &run->program_watch, error);
+                /* Our end alone: whatever the other does, we do not wait for it. */
+                if (fcntl(run->program, F_SETFL, O_NONBLOCK) < 0)
+                        result = error_set(error, errno, "setting up a program's channel");
         }
+        if (result == 0)
+                result = loop_watch(loop, run->program, EPOLLIN, on_program, run, &run->program_watch, error);
         return result;
 }
 
@@ -121,6 +133,8 @@ int run_park(struct run *run, struct error *error) {
                 size_t joins = group_join_fds(run->group, fds + 2, array_length(fds) - 2);
                 struct message_park park = { .tag = (uint64_t) (uintptr_t) run, .control_groups = (uint32_t) joins };
                 channel_send(run->engine->zygote, MESSAGE_PARK, &park, NULL, 0, fds, 2 + joins);
+                run->forking = true;
+                timer_set(run->park_timer, PARK_PATIENCE);
         }
         for (int i = 0; i < 2; i++) {
                 close_fd(&keeper_ends[i]);
@@ -129,8 +143,15 @@ int run_park(struct run *run, struct error *error) {
         return result;
 }
 
+/* Both answers are there, the zygote's and the keeper's. */
+static void become_parked(struct run *run) {
+        timer_clear(run->park_timer);
+        engine_run_parked(run);
+}
+
 void run_forked(struct run *run, const struct message_forked *message, int pidfd) {
         struct error error = { 0 };
+        run->forking = false;
         if (message->result < 0) {
                 error_set(&error, -message->result, "forking a sandbox");
                 log_failure(LOG_ERROR, "run.fork", &error);
@@ -148,17 +169,47 @@ void run_forked(struct run *run, const struct message_forked *message, int pidfd
         if (run->reason != REASON_NONE)
                 (void) pidfd_send_signal(run->pidfd, SIGKILL, NULL, 0); /* its end was asked for before it was there */
         else if (run->parked)
-                engine_run_parked(run);
+                become_parked(run);
+}
+
+/* A keeper that hangs while it makes its world, or a zygote that does not answer, may not keep a person waiting. */
+static void on_park_over(void *context) {
+        struct run *run = context;
+        struct error error = { 0 };
+        error_say(&error, ETIMEDOUT, "a sandbox was not made within %d seconds", PARK_PATIENCE / 1000);
+        log_failure(LOG_ERROR, "run.park", &error);
+        if (run->forking)
+                engine_zygote_hangs(run->engine); /* which releases all that wait for its answer */
+        else
+                run_end(run, REASON_FAILED);
 }
 
 bool run_wants_sandbox(const struct run *run) {
-        return run->state == RUN_PARKED && !run->keeper && run->reason == REASON_NONE;
+        return run->state == RUN_PARKED && !run->group && run->reason == REASON_NONE;
 }
 
 /* The zygote died between our request and its answer; whatever it had forked ends when we close its channel. */
 void run_lost_zygote(struct run *run) {
-        if (run->pidfd < 0 && run->keeper)
-                release(run);
+        if (!run->forking)
+                return;
+        run->forking = false;
+        release(run);
+}
+
+/* What can be guessed of the program to come is set now, so that its start finds nothing to do: as a rule it has the
+ * limits of the last. */
+static void get_ahead(struct run *run) {
+        const struct run_limits *usual = &run->engine->usual_limits;
+        struct error error = { 0 };
+        if (usual->memory_bytes == 0 || !run->group)
+                return;
+        int result = group_set_weight(run->group, usual->cpu_weight, &error);
+        if (result == 0) {
+                run->weight = usual->cpu_weight;
+                result = group_set_limits(run->group, usual, &error);
+        }
+        if (result < 0) /* its start tries again, and fails if that fails */
+                log_failure(LOG_WARNING, "run.limits", &error);
 }
 
 static void on_parked(struct run *run, struct message *message) {
@@ -180,8 +231,9 @@ static void on_parked(struct run *run, struct message *message) {
                 return;
         }
         run->parked = true;
+        get_ahead(run);
         if (run->pidfd >= 0 && run->reason == REASON_NONE)
-                engine_run_parked(run);
+                become_parked(run);
 }
 
 /* Starting */
@@ -190,11 +242,13 @@ void run_deliver(struct run *run) {
         struct delivery *delivery = run->delivery;
         struct error error = { 0 };
         terminal_set_size(run);
-        run_enter(run, RUN_STARTING);
+        run->busy = true;
+        engine_divide(run->engine, run->told.account);
         int result = group_set_limits(run->group, &run->limits, &error);
         if (result == 0)
                 result = message_send(run->program, MESSAGE_PROGRAM, &delivery->program, delivery->arguments,
                                       delivery->arguments_size, delivery->fds, delivery->fd_count, &error);
+        run_enter(run, RUN_STARTING);
         delivery_free(steal_pointer(&run->delivery));
         if (result < 0) {
                 log_failure(LOG_ERROR, "run.start", &error);
@@ -204,6 +258,7 @@ void run_deliver(struct run *run) {
                 return;
         }
         terminal_type(run);
+        limits_measure(run);
         sample_soon(run);
         sample_activity(run);
 }
@@ -217,6 +272,8 @@ static void on_program(void *context, uint32_t events) {
         struct message message;
         struct error error = { 0 };
         int result = message_receive(run->program, MESSAGE_BIT(MESSAGE_READY), storage, &message, &error);
+        if (result == -EAGAIN)
+                return;
         if (result > 0) {
                 message_close_fds(&message);
                 if (run->state == RUN_STARTING)
@@ -274,8 +331,8 @@ void run_end(struct run *run, enum run_reason reason) {
         if (run->pidfd >= 0)
                 (void) pidfd_send_signal(run->pidfd, SIGKILL, NULL,
                                          0); /* ESRCH: it is gone already, as its pidfd will say */
-        else if (!run->keeper)
-                release(run); /* it never had a sandbox */
+        else if (!run->forking)
+                release(run); /* it never had a sandbox; else the zygote's answer comes first */
 }
 
 static void on_program_ended(struct run *run, const struct message_program_ended *message) {
@@ -306,56 +363,12 @@ static void on_keeper_closed(void *context, const struct error *why) {
         channel_destroy(steal_pointer(&run->keeper));
         if (run->pidfd >= 0)
                 (void) pidfd_send_signal(run->pidfd, SIGKILL, NULL, 0);
-        else if (!run->engine->zygote)
-                release(run);
+        run_end(run, REASON_FAILED); /* unless a reason was told before */
 }
 
 static void on_keeper_gone(void *context, uint32_t events) {
         (void) events;
         release(context);
-}
-
-static void explain(struct run *run) {
-        const struct run_limits *limits = &run->limits;
-        char *text = run->told.explanation;
-        size_t size = sizeof run->told.explanation;
-        switch (run->reason) {
-        case REASON_MEMORY_LIMIT:
-                snprintf(text, size,
-                         "The program was ended because it used more than %llu MB of memory. Look for a list that "
-                         "grows without end, or read a "
-                         "large file piece by piece.",
-                         (unsigned long long) (limits->memory_bytes >> 20));
-                break;
-        case REASON_CPU_LIMIT:
-                snprintf(text, size,
-                         "The program was ended because it computed for %u seconds without asking for input. Is there "
-                         "a loop that never "
-                         "ends?",
-                         limits->cpu_milliseconds / 1000);
-                break;
-        case REASON_IDLE:
-                snprintf(text, size, "The program was ended because nothing happened in it for %u minutes.",
-                         limits->idle_milliseconds / 60000);
-                break;
-        case REASON_KILLED:
-                snprintf(text, size, "The program did not end when it was interrupted, so it was killed.");
-                break;
-        case REASON_SHUTDOWN:
-                snprintf(text, size, "The server was stopped.");
-                break;
-        case REASON_FAILED:
-                if (!*text)
-                        snprintf(text, size, "The program could not be started.");
-                break;
-        case REASON_FINISHED:
-                if (run->told.signal != 0)
-                        snprintf(text, size, "The program crashed: %s (signal %d).", strsignal(run->told.signal),
-                                 run->told.signal);
-                break;
-        default:
-                break;
-        }
 }
 
 /* The last facts, before what they are read from is given back. */
@@ -366,9 +379,13 @@ static void settle(struct run *run) {
                 run->reason == REASON_FAILED || (run->reason == REASON_FINISHED && run->told.signal == SIGKILL);
         if (may_be_memory && run->group && group_ran_out_of_memory(run->group))
                 run->reason = REASON_MEMORY_LIMIT;
+        if (run->reason == REASON_FINISHED && run->told.signal == SIGXFSZ)
+                run->reason = REASON_FILE_LIMIT; /* Python ignores that signal; others do not */
+        if (run->id != 0 && run->group)
+                limits_look(run);
         if (run->reason != REASON_FINISHED && run->told.exit == 0 && run->told.signal == 0)
                 run->told.exit = -1;
-        explain(run);
+        limits_explain(run, run->told.explanation, sizeof run->told.explanation);
         /* The limits that ended it are told where the student looks. */
         bool tell = run->id != 0 && *run->told.explanation && run->reason != REASON_KILLED;
         if (tell)
@@ -385,6 +402,7 @@ static void release(struct run *run) {
         timer_clear(run->sample_timer);
         timer_clear(run->idle_timer);
         timer_clear(run->stop_timer);
+        timer_clear(run->park_timer);
         watch_remove(steal_pointer(&run->hints_watch));
         close_fd(&run->hints);
         terminal_close(run);
@@ -395,6 +413,9 @@ static void release(struct run *run) {
         channel_destroy(steal_pointer(&run->keeper));
         delivery_free(steal_pointer(&run->delivery));
         engine_bury_group(run->engine, steal_pointer(&run->group));
+        run->busy = false;
+        if (run->id != 0)
+                engine_divide(run->engine, run->told.account);
         run->told.ended = wall_milliseconds();
         run_enter(run, RUN_ENDED);
         engine_run_released(run);
@@ -427,5 +448,6 @@ void run_close(struct run *run) {
                 return;
         }
         run->told.explanation[0] = '\0';
+        run->unwanted = true; /* also where its end is under way for another reason */
         run_end(run, REASON_CLOSED);
 }

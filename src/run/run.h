@@ -6,11 +6,13 @@
  * order, once. Whoever wants a run to end (its program, Stop, a limit, a closed page, the server) calls run_end();
  * nobody else frees anything. test/model/run.pml is the same machine, checked by spin.
  *
- *   engine.c      the zygote, the pool of parked runs, starts that wait for one, ended runs that are kept a while
+ *   engine.c      the zygote, starts, ended runs that are kept a while
+ *   pool.c        parked runs, and how many of them
  *   run.c         the state machine
  *   terminal.c    bytes: program → scrollback → viewers, and back; who is too slow slows the program, never the server
  *   scrollback.c  the last megabyte of a run's output, addressed by offset
- *   sample.c      what is seen from outside: processor time, whether it waits for a line; the limits
+ *   sample.c      what is seen from outside: processor time, whether it waits for a line
+ *   limits.c      the limits that the kernel does not keep by itself, and the sentences for all
  *   supervisor.c  the process: channels to monitor and web server
  *
  * The engine never looks at what a program prints or a person types; it moves it. Single-threaded. `carrel sandbox`
@@ -39,12 +41,15 @@ struct engine_options {
         struct sandbox_host host;
         const char *zygote_path; /* of carrel-python */
         const char *imports;     /* names, separated by commas */
-        size_t pool;             /* parked runs to hold ready */
+        size_t pool;             /* parked runs to hold ready, at least */
+        size_t pool_maximum;     /* and at most */
         size_t scrollback;       /* bytes a run */
         bool plain_terminal;     /* no echo, line feeds left alone: for a terminal that is a pipe at our end */
         /* Called on every change of a run's state, and when an ended one is no longer kept. May be NULL. */
         void (*on_state)(void *context, struct run *run);
         void (*on_gone)(void *context, struct run *run);
+        /* Asked for what a run's home holds: answer with run_usage(), some time. NULL: homes are not limited. */
+        void (*on_measure)(void *context, struct run *run, const struct message_run_measure *question);
         void (*on_idle)(void *context); /* after engine_stop(): nothing is left */
         void *context;
 };
@@ -73,6 +78,10 @@ struct run_request {
 int engine_start(struct engine *engine, const struct run_request *request, struct run **ret_run,
                  struct error *error) must_check;
 
+/* Where there is no engine (NULL) there are no runs. */
+/* So many people may press Run in one moment. */
+void engine_expect(struct engine *engine, size_t people);
+
 struct run *engine_find(struct engine *engine, uint64_t id); /* NULL: none of that number is kept */
 void engine_each(struct engine *engine, void (*function)(void *context, struct run *run),
                  void *context); /* not the parked */
@@ -85,6 +94,7 @@ void run_end(struct run *run, enum run_reason reason);
 void run_close(struct run *run); /* ends it and forgets its terminal */
 void run_input(struct run *run, const void *bytes, size_t size);
 void run_resize(struct run *run, uint16_t columns, uint16_t rows);
+void run_usage(struct run *run, const struct file_usage *usage); /* NULL: it could not be measured */
 
 /* A viewer takes a run's output from an offset on, at its own pace. `output` returns false to be asked again by
  * viewer_wake(). */

@@ -83,6 +83,13 @@ static bool reads_terminal(int32_t pid) {
         return (number == SYS_read && first == 0) || (selects && first == 1);
 }
 
+static void note_busy(struct run *run, bool busy) {
+        if (run->busy == busy)
+                return;
+        run->busy = busy;
+        engine_divide(run->engine, run->told.account);
+}
+
 static void check_cpu(struct run *run) {
         uint64_t limit = run->limits.cpu_milliseconds;
         if (limit > 0 && run->cpu_seen - run->cpu_at_input >= limit)
@@ -104,9 +111,13 @@ void on_sample(void *context) {
                 run_enter(run, RUN_WAITING);
         else if (run->state == RUN_WAITING && !reads)
                 run_enter(run, RUN_RUNNING);
-        if (busy)
+        note_busy(run, busy);
+        if (busy) {
                 sample_activity(run);
+                limits_measure(run); /* only who computes can write */
+        }
         check_cpu(run);
+        limits_look(run);
         uint64_t longest = busy ? SAMPLE_BUSY : SAMPLE_QUIET;
         run->sample_period = run->sample_period * 2 < longest ? run->sample_period * 2 : longest;
         if (run->reason == REASON_NONE)

@@ -10,12 +10,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 struct supervisor {
         struct loop *loop;
         const struct supervisor_options *options;
-        struct engine *engine;
+        struct sandbox_host host;     /* the options', without what it lacks and may lack */
+        char refusal[SENTENCE_BYTES]; /* why no program is run here; "": they are */
+        struct engine *engine;        /* NULL where they are not */
         struct channel *monitor, *web;
         int data_fd;
         bool stopping;
@@ -57,6 +60,14 @@ static void tell_gone(void *context, struct run *run) {
         channel_send(supervisor->web, MESSAGE_RUN_GONE, &message, NULL, 0, NULL, 0);
 }
 
+static void ask_usage(void *context, struct run *run, const struct message_run_measure *question) {
+        struct supervisor *supervisor = context;
+        if (supervisor->web)
+                channel_send(supervisor->web, MESSAGE_RUN_MEASURE, question, NULL, 0, NULL, 0);
+        else
+                run_usage(run, NULL); /* asked again in a moment, when there is somebody to ask */
+}
+
 /* Starting */
 
 static bool start_is_well_formed(const struct message_run_start *start, const struct message *message) {
@@ -75,7 +86,7 @@ static int open_folders(struct supervisor *supervisor, const struct message_run_
                 .class_slug = start->class_slug,
                 .kind = TREE_PERSONAL,
                 .folder = start->folder,
-                .owner = workspace_host_uid(supervisor->options->engine.host.uid_base, start->uid),
+                .owner = workspace_host_uid(supervisor->host.uid_base, start->uid),
         };
         request->workspace = workspace_tree_open(supervisor->data_fd, &place, error);
         if (request->workspace < 0)
@@ -125,6 +136,8 @@ static void on_start(struct supervisor *supervisor, struct message *message) {
         struct run *run = NULL;
         if (!start_is_well_formed(start, message))
                 answer.result = error_say(&error, EINVAL, "the start message is malformed");
+        else if (*supervisor->refusal)
+                answer.result = error_say(&error, EOPNOTSUPP, "%s", supervisor->refusal);
         else
                 answer.result = start_run(supervisor, start, message, &run, &error);
         if (answer.result < 0) {
@@ -189,6 +202,10 @@ static void on_web(void *context, struct message *message) {
         case MESSAGE_RUN_START:
                 on_start(supervisor, message);
                 break;
+        case MESSAGE_AUDIENCE:
+                if (supervisor->engine)
+                        engine_expect(supervisor->engine, ((const struct message_audience *) message->body)->pages);
+                break;
         case MESSAGE_RUN_RESIZE: {
                 const struct message_run_resize *body = message->body;
                 struct run *run = engine_find(supervisor->engine, body->run);
@@ -201,20 +218,29 @@ static void on_web(void *context, struct message *message) {
         case MESSAGE_RUN_ACKNOWLEDGE:
                 on_viewer_message(supervisor, message);
                 break;
+        case MESSAGE_RUN_USAGE: {
+                const struct message_run_usage *body = message->body;
+                struct run *run = engine_find(supervisor->engine, body->run);
+                if (run)
+                        run_usage(run, body->result < 0 ? NULL : &body->usage);
+                break;
+        }
         default:
                 on_run_message(supervisor, message);
         }
 }
 
 #define FROM_WEB                                                                                                       \
-        (MESSAGE_BIT(MESSAGE_RUN_START) | MESSAGE_BIT(MESSAGE_RUN_STOP) | MESSAGE_BIT(MESSAGE_RUN_CLOSE) |             \
-         MESSAGE_BIT(MESSAGE_RUN_RESIZE) | MESSAGE_BIT(MESSAGE_RUN_INPUT) | MESSAGE_BIT(MESSAGE_RUN_ATTACH) |          \
-         MESSAGE_BIT(MESSAGE_RUN_DETACH) | MESSAGE_BIT(MESSAGE_RUN_ACKNOWLEDGE))
+        (MESSAGE_BIT(MESSAGE_AUDIENCE) | MESSAGE_BIT(MESSAGE_RUN_START) | MESSAGE_BIT(MESSAGE_RUN_STOP) |              \
+         MESSAGE_BIT(MESSAGE_RUN_CLOSE) | MESSAGE_BIT(MESSAGE_RUN_RESIZE) | MESSAGE_BIT(MESSAGE_RUN_INPUT) |           \
+         MESSAGE_BIT(MESSAGE_RUN_ATTACH) | MESSAGE_BIT(MESSAGE_RUN_DETACH) | MESSAGE_BIT(MESSAGE_RUN_ACKNOWLEDGE) |    \
+         MESSAGE_BIT(MESSAGE_RUN_USAGE))
 
 /* Web servers come and go */
 
 static void detach_all(void *context, struct run *run) {
         (void) context;
+        run_usage(run, NULL); /* whoever was asked is gone */
         while (run->viewers)
                 viewer_detach(run->viewers);
 }
@@ -252,7 +278,10 @@ static void stop(void *context) {
         if (supervisor->stopping)
                 return;
         supervisor->stopping = true;
-        engine_stop(supervisor->engine);
+        if (supervisor->engine)
+                engine_stop(supervisor->engine);
+        else
+                loop_stop(supervisor->loop);
 }
 
 static void on_idle_engine(void *context) {
@@ -269,47 +298,85 @@ static void on_monitor_closed(void *context, const struct error *why) {
         stop(context);
 }
 
-/* Needed for a program to be run at all, unless the operator named it as missing. */
-static int require_walls(const struct supervisor *supervisor, struct error *error) {
-        const struct groups *groups = engine_groups(supervisor->engine);
-        static const enum wall walls[] = { WALL_GROUP_MEMORY, WALL_GROUP_PROCESSES, WALL_GROUP_CPU };
-        for (size_t i = 0; i < array_length(walls); i++)
-                if (!groups_have(groups, walls[i])) {
-                        bool accepted = supervisor->options->missing_walls & (UINT64_C(1) << walls[i]);
-                        log_event(accepted ? LOG_INFO : LOG_WARNING, "wall.missing", "wall", wall_names[walls[i]],
-                                  NULL);
-                }
-        (void) error;
-        return 0;
+static void log_wall(const struct supervisor *supervisor, enum wall wall, bool in_the_way) {
+        bool accepted = supervisor->options->missing_walls & WALL_BIT(wall);
+        const char *consequence = in_the_way ? "no program is run" : accepted ? "accepted" : "the others must do";
+        log_event(in_the_way ? LOG_ERROR
+                  : accepted ? LOG_INFO
+                             : LOG_WARNING,
+                  "wall.missing", "wall", wall_names[wall], "consequence", consequence, NULL);
+}
+
+/* Below the bar no program is run, and whoever wants one is told; files are served all the same. */
+static void require_walls(struct supervisor *supervisor) {
+        uint64_t missing = walls_probe(&supervisor->host);
+        uint64_t in_the_way = walls_accept(&supervisor->host, missing, supervisor->options->missing_walls);
+        char names[128] = "";
+        for (enum wall wall = 0; wall < WALLS; wall++) {
+                if (!(missing & WALL_BIT(wall)))
+                        continue;
+                bool counts = in_the_way & WALL_BIT(wall);
+                if (wall != WALL_OWN_UID || counts)
+                        log_wall(supervisor, wall, counts);
+                size_t length = strlen(names);
+                if (counts)
+                        snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "",
+                                 wall_names[wall]);
+        }
+        if (in_the_way)
+                snprintf(
+                        supervisor->refusal, sizeof supervisor->refusal,
+                        "This server does not run programs, because it could not keep them apart: it lacks %s. Whoever "
+                        "looks after it sees with `carrel doctor` what to do.",
+                        names);
+}
+
+static int start_engine(struct supervisor *supervisor, struct error *error) {
+        int result = sandbox_confine_supervisor(&supervisor->host, error);
+        if (result < 0)
+                return result;
+        struct engine_options engine = supervisor->options->engine;
+        engine.host = supervisor->host;
+        engine.on_state = tell_state;
+        engine.on_gone = tell_gone;
+        engine.on_idle = on_idle_engine;
+        engine.on_measure = ask_usage;
+        engine.context = supervisor;
+        return engine_create(supervisor->loop, &engine, &supervisor->engine, error);
+}
+
+/* A live run is a dozen descriptors here, and what a shell or systemd gives by default is made for one program. */
+static void raise_descriptors(void) {
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = limit.rlim_max;
+                (void) setrlimit(RLIMIT_NOFILE, &limit); /* up to what is allowed: that never fails */
+        }
 }
 
 static int start(struct supervisor *supervisor, struct error *error) {
+        raise_descriptors();
         int result = loop_create(&supervisor->loop, error);
         if (result == 0)
                 result = loop_signal(supervisor->loop, SIGTERM, stop, supervisor, error);
         if (result == 0)
                 result = loop_signal(supervisor->loop, SIGINT, stop, supervisor, error);
-        if (result == 0)
-                result = sandbox_enter_supervisor(&supervisor->options->engine.host, error);
-        if (result == 0) {
-                supervisor->data_fd = open(supervisor->options->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (supervisor->data_fd < 0)
-                        result = error_set(error, errno, "opening the data directory %s", supervisor->options->data);
-        }
-        struct engine_options engine = supervisor->options->engine;
-        engine.on_state = tell_state;
-        engine.on_gone = tell_gone;
-        engine.on_idle = on_idle_engine;
-        engine.context = supervisor;
-        if (result == 0)
-                result = engine_create(supervisor->loop, &engine, &supervisor->engine, error);
-        if (result == 0)
-                result = require_walls(supervisor, error);
-        return result;
+        if (result < 0)
+                return result;
+        require_walls(supervisor);
+        if (*supervisor->refusal)
+                return 0;
+        result = sandbox_enter_supervisor(&supervisor->host, error);
+        if (result < 0)
+                return result;
+        supervisor->data_fd = open(supervisor->options->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (supervisor->data_fd < 0)
+                return error_set(error, errno, "opening the data directory %s", supervisor->options->data);
+        return start_engine(supervisor, error);
 }
 
 int supervisor_run(const struct supervisor_options *options, struct error *error) {
-        struct supervisor supervisor = { .options = options, .data_fd = -1 };
+        struct supervisor supervisor = { .options = options, .host = options->engine.host, .data_fd = -1 };
         fd_scoped monitor = options->monitor;
         umask(022);
         int result = start(&supervisor, error);

@@ -24,6 +24,8 @@ static bool may_take_more(const struct viewer *viewer) {
 }
 
 static bool held_up(const struct run *run) {
+        if (run->reason == REASON_OUTPUT_LIMIT)
+                return true; /* until it is gone */
         if (!run->viewers)
                 return false;
         for (const struct viewer *viewer = run->viewers; viewer; viewer = viewer->next)
@@ -144,6 +146,7 @@ static bool read_some(struct run *run) {
                 return false;
         }
         scrollback_append(&run->scrollback, bytes, (size_t) size);
+        run->printed += (uint64_t) size;
         return true;
 }
 
@@ -172,6 +175,8 @@ static void on_master(void *context, uint32_t events) {
                 send_to_all(run);
                 sample_soon(run);
                 sample_activity(run);
+                limits_printed(run);
+                update_watch(run);
                 return;
         }
         update_watch(run);
@@ -202,7 +207,7 @@ void terminal_retry(struct run *run) {
 }
 
 void terminal_drain(struct run *run) {
-        if (run->master < 0)
+        if (run->master < 0 || run->reason == REASON_OUTPUT_LIMIT)
                 return;
         while (read_some(run))
                 continue;
@@ -251,4 +256,5 @@ void run_resize(struct run *run, uint16_t columns, uint16_t rows) {
         run->rows = rows;
         if (run->state != RUN_PARKED)
                 terminal_set_size(run);
+        engine_changed(run); /* all who watch it show it in that size */
 }

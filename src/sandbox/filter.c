@@ -9,10 +9,12 @@
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -277,7 +279,6 @@ static const char *const forbidden[] = {
         "chroot",
         "unshare",
         "setns",
-        "move_mount",
         "open_tree",
         "fsopen",
         "fsconfig",
@@ -326,6 +327,11 @@ static const char *const forbidden[] = {
         "seccomp",
 };
 
+/* What a parked program must still do at Run, beside what every program may: the last filter takes it away. */
+static const char *const parked[] = {
+        "move_mount",
+};
+
 /* A keeper waits and tells; it has no other business. */
 static const char *const keeper[] = {
         "poll",   "ppoll",  "wait4",      "waitid",       "sendmsg",        "recvmsg",         "recvfrom",
@@ -333,32 +339,11 @@ static const char *const keeper[] = {
         "getpid", "gettid", "kill",
 };
 
-/* The web server: threads, sockets, its database; no new process and no program, ever. */
-static const char *const web_processes[] = {
-        "getuid",
-        "geteuid",
-        "getgid",
-        "getegid",
-        "getrusage",
-        "prctl",
-        "sched_getparam",
-        "sched_getscheduler",
-        "sched_setscheduler",
-        "sched_get_priority_max",
-        "sched_get_priority_min",
-        "rt_sigtimedwait",
-        "rt_sigpending",
-        "clone",
-        "getppid",
-        "kill",
-        "set_mempolicy",
-};
-
 struct filter {
         struct sock_fprog program;
 };
 
-static struct filter program_filter, keeper_filter;
+static struct filter program_filter, last_filter, keeper_filter;
 
 struct names {
         const char *const *names;
@@ -367,7 +352,7 @@ struct names {
 #define NAMES(array)                                                                                                   \
         { array, array_length(array) }
 
-static int allow_names(scmp_filter_ctx context, uint32_t action, struct names list, struct error *error) {
+static int add_names(scmp_filter_ctx context, uint32_t action, struct names list, struct error *error) {
         for (size_t i = 0; i < list.count; i++) {
                 int number = seccomp_syscall_resolve_name(list.names[i]);
                 if (number == __NR_SCMP_ERROR || number < 0)
@@ -382,31 +367,60 @@ static int allow_names(scmp_filter_ctx context, uint32_t action, struct names li
 /* Arguments are compared in the low 32 bits where the kernel takes an int: the upper half is the caller's to choose. */
 #define LOW(argument, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xFFFFFFFFu, value)
 
-static int add_argument_rules(scmp_filter_ctx context, struct error *error) {
-        const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-                                    CLONE_NEWPID | CLONE_NEWNET;
-        static const uint32_t refused_ioctls[] = { TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS };
-        static const uint32_t refused_fcntls[] = { F_SETLEASE, F_NOTIFY };
+/* Which families a socket may have; of their protocols TCP and UDP, since asking for another makes the kernel load it.
+ * What else is asked for answers as on a kernel that was built without. */
+static int add_socket_rules(scmp_filter_ctx context, struct error *error) {
         static const uint32_t families[] = { AF_UNIX, AF_INET, AF_INET6 };
+        static const uint32_t protocols[] = { 0, IPPROTO_TCP, IPPROTO_UDP };
         int result = 0;
+        for (size_t i = 0; i < array_length(families); i++)
+                for (size_t j = 0; j < array_length(protocols) && result == 0; j++)
+                        result = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, LOW(0, families[i]),
+                                                  LOW(2, protocols[j]));
+        for (uint32_t family = 0; family < AF_INET6 && result == 0; family++)
+                if (family != AF_UNIX && family != AF_INET)
+                        result = seccomp_rule_add(context, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+                                                  LOW(0, family));
+        if (result == 0)
+                result = seccomp_rule_add(context, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+                                          SCMP_CMP64(0, SCMP_CMP_GT, AF_INET6));
+        return result < 0 ? error_set(error, -result, "adding the rules for sockets to a filter") : 0;
+}
+
+/* Calls that are on a list above, and refused with some arguments. A filter of their own, since within one libseccomp
+ * takes a call without arguments for the whole truth, and forgets what was said of it with arguments. */
+static int add_refusals(scmp_filter_ctx context, struct error *error) {
         /* The flags of clone3 lie in memory, where no filter sees them: it is on no list, and the C library falls back
          * to clone. */
+        const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                                    CLONE_NEWPID | CLONE_NEWNET;
+        static const uint32_t ioctls[] = { TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS };
+        static const uint32_t fcntls[] = { F_SETLEASE, F_NOTIFY };
+        /* Of itself alone: another's limits and priority are its own business, though the kernel asks but for the same
+         * uid, and an ordinary user's server has that. */
+        static const struct {
+                int number;
+                unsigned process; /* which argument says whose */
+        } own[] = {
+                { SCMP_SYS(prlimit64), 0 },
+                { SCMP_SYS(setpriority), 1 },
+                { SCMP_SYS(sched_setscheduler), 0 },
+                { SCMP_SYS(sched_setparam), 0 },
+        };
+        int result = 0;
         for (unsigned bit = 0; bit < 64 && result == 0; bit++)
                 if (namespaces & (UINT64_C(1) << bit))
                         result = seccomp_rule_add(
                                 context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
                                 SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, UINT64_C(1) << bit, UINT64_C(1) << bit));
-        for (size_t i = 0; i < array_length(refused_ioctls) && result == 0; i++)
-                result =
-                        seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, LOW(1, refused_ioctls[i]));
-        for (size_t i = 0; i < array_length(refused_fcntls) && result == 0; i++)
-                result =
-                        seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1, LOW(1, refused_fcntls[i]));
-        for (size_t i = 0; i < array_length(families) && result == 0; i++)
-                result = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, LOW(0, families[i]));
-        if (result < 0)
-                return error_set(error, -result, "adding a rule on arguments to a filter");
-        return 0;
+        for (size_t i = 0; i < array_length(ioctls) && result == 0; i++)
+                result = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, LOW(1, ioctls[i]));
+        for (size_t i = 0; i < array_length(fcntls) && result == 0; i++)
+                result = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1, LOW(1, fcntls[i]));
+        for (size_t i = 0; i < array_length(own) && result == 0; i++)
+                result = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), own[i].number, 1,
+                                          SCMP_CMP64(own[i].process, SCMP_CMP_NE, 0));
+        return result < 0 ? error_set(error, -result, "adding a rule on arguments to a filter") : 0;
 }
 
 static int export_filter(scmp_filter_ctx context, struct filter *ret_filter, struct error *error) {
@@ -428,21 +442,46 @@ static int export_filter(scmp_filter_ctx context, struct filter *ret_filter, str
         return 0;
 }
 
-static int build_filter(const struct names *lists, size_t count, bool with_arguments, struct filter *ret_filter,
-                        struct error *error) {
-        scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+/* `default_action` is for what no rule names. A tree, so that a call costs the logarithm of the list's length. */
+static int start_filter(uint32_t default_action, scmp_filter_ctx *ret_context, struct error *error) {
+        scmp_filter_ctx context = seccomp_init(default_action);
         if (!context)
                 return error_set(error, ENOMEM, "starting a filter");
-        /* A tree, so that a call costs the logarithm of the list's length. */
         int result = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+        if (result < 0) {
+                seccomp_release(context);
+                return error_set(error, -result, "choosing the form of a filter");
+        }
+        *ret_context = context;
+        return 0;
+}
+
+static int build_list(const struct names *lists, size_t count, bool for_programs, struct filter *ret_filter,
+                      struct error *error) {
+        scmp_filter_ctx context;
+        int result = start_filter(SCMP_ACT_ERRNO(ENOSYS), &context, error);
         if (result < 0)
-                result = error_set(error, -result, "choosing the form of a filter");
-        if (result == 0 && with_arguments)
-                result = add_argument_rules(context, error);
+                return result;
         for (size_t i = 0; i < count && result == 0; i++)
-                result = allow_names(context, SCMP_ACT_ALLOW, lists[i], error);
-        if (result == 0 && with_arguments)
-                result = allow_names(context, SCMP_ACT_ERRNO(EPERM), (struct names) NAMES(forbidden), error);
+                result = add_names(context, SCMP_ACT_ALLOW, lists[i], error);
+        if (result == 0 && for_programs)
+                result = add_socket_rules(context, error);
+        if (result == 0 && for_programs)
+                result = add_names(context, SCMP_ACT_ERRNO(EPERM), (struct names) NAMES(forbidden), error);
+        if (result == 0)
+                result = export_filter(context, ret_filter, error);
+        seccomp_release(context);
+        return result;
+}
+
+static int build_last(struct filter *ret_filter, struct error *error) {
+        scmp_filter_ctx context;
+        int result = start_filter(SCMP_ACT_ALLOW, &context, error);
+        if (result < 0)
+                return result;
+        result = add_refusals(context, error);
+        if (result == 0)
+                result = add_names(context, SCMP_ACT_ERRNO(EPERM), (struct names) NAMES(parked), error);
         if (result == 0)
                 result = export_filter(context, ret_filter, error);
         seccomp_release(context);
@@ -456,29 +495,26 @@ static int load_filter(const struct filter *filter, struct error *error) {
 }
 
 int sandbox_prepare_filter(struct error *error) {
-        static const struct names program[] = { NAMES(basics),  NAMES(files),   NAMES(processes),
-                                                NAMES(waiting), NAMES(sockets), NAMES(memory) };
+        static const struct names program[] = { NAMES(basics),  NAMES(files),  NAMES(processes), NAMES(waiting),
+                                                NAMES(sockets), NAMES(memory), NAMES(parked) };
         static const struct names only_keeper[] = { NAMES(keeper) };
-        int result = build_filter(program, array_length(program), true, &program_filter, error);
-        return result < 0 ? result : build_filter(only_keeper, array_length(only_keeper), false, &keeper_filter, error);
+        int result = build_list(program, array_length(program), true, &program_filter, error);
+        if (result == 0)
+                result = build_last(&last_filter, error);
+        return result < 0 ? result : build_list(only_keeper, array_length(only_keeper), false, &keeper_filter, error);
 }
 
 int filter_load_program(struct error *error) {
         return load_filter(&program_filter, error);
 }
 
-int filter_load_keeper(struct error *error) {
-        return load_filter(&keeper_filter, error);
+/* The kernel obeys the stricter of all that were loaded. By prctl(), which the list before it allows. */
+int filter_load_last(struct error *error) {
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &last_filter.program) < 0)
+                return error_set(error, errno, "loading the last system call filter");
+        return 0;
 }
 
-int filter_load_web(struct error *error) {
-        static const struct names web[] = { NAMES(basics), NAMES(files), NAMES(waiting), NAMES(sockets),
-                                            NAMES(web_processes) };
-        struct filter filter;
-        int result = build_filter(web, array_length(web), false, &filter, error);
-        if (result < 0)
-                return result;
-        result = load_filter(&filter, error);
-        free(filter.program.filter);
-        return result;
+int filter_load_keeper(struct error *error) {
+        return load_filter(&keeper_filter, error);
 }

@@ -2,15 +2,24 @@
  * Control groups: limits over all processes of a run together, as the kernel counts them.
  *
  * Two kinds of host. Version 2 is one tree; its limits are files of the group's one folder. Version 1 is a tree a
- * controller, and a group is a folder of the same name in each. Both are used through the same table of "knobs". A
- * run's group is made while it is parked, and its keeper joins by writing "0" into descriptors that were opened here:
- * joining a version 1 group takes the kernel some 11 ms, and only the one who joins waits for it.
+ * controller (or for two of them together), and a group is a folder of the same name in each. Both are used through the
+ * same table of "knobs".
+ *
+ *   <where the server was started>/carrel-server   version 2 alone: the server's own processes, see prepare_unified()
+ *                                 /carrel.<pid>    this server's runs; locked while it lives, see leftover.c
+ *                                 /carrel.<pid>/run.<n>
+ *
+ * A run's group is made while it is parked, and its keeper joins by writing "0" into descriptors that were opened here:
+ * joining a version 1 group takes the kernel some 11 ms, and only the one who joins waits for it. That is also why an
+ * account has no group around those of its runs: whose a parked run will be is not known yet, and a process that moves
+ * pays again. The engine divides an account's share of the processor among its runs instead (group_set_weight).
  */
 #include "sandbox.h"
 #include "internal.h"
 #include "../base/log.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 enum controller { CONTROLLER_MEMORY, CONTROLLER_PROCESSES, CONTROLLER_CPU, CONTROLLER_ACCOUNTING, CONTROLLERS };
@@ -25,12 +34,18 @@ static const struct {
         [CONTROLLER_ACCOUNTING] = { "cpuacct", WALLS },
 };
 
+enum {
+        GROUP_PATH_BYTES = 512,
+        PARKED_WEIGHT = 10, /* parking is background work beside programs, which have 100 */
+        MOVING_ROUNDS = 20,
+};
+
 struct groups {
         bool unified;
         bool have[CONTROLLERS];
         int folders[CONTROLLERS]; /* version 1: the server's own group in each; version 2: all are one, kept in the
-                                     first */
-        char path[CONTROLLERS][256];
+                                     first. Each holds the lock that tells others that we live. */
+        char path[CONTROLLERS][GROUP_PATH_BYTES];
         char description[128];
         uint64_t next;
 };
@@ -40,9 +55,8 @@ struct group {
         char name[32];
         int folders[CONTROLLERS]; /* version 2: the first alone */
         int joins[CONTROLLERS];
+        uint64_t memory, processes; /* limits as last set; 0: never */
 };
-
-enum { PARKED_WEIGHT = 10 }; /* parking is background work beside programs, which have 100 */
 
 static size_t folder_count(const struct groups *groups) {
         return groups->unified ? 1 : CONTROLLERS;
@@ -108,47 +122,105 @@ static bool list_has(const char *list, const char *word) {
         return false;
 }
 
-/* Where the hierarchy with this controller (NULL: the unified one) is mounted, and where in it we are. */
-static bool find_own_folder(const char *controller, char path[static 256]) {
+/* Where the hierarchy with this controller (NULL: the unified one) is mounted: "" where it is not. */
+static void find_mount(const char *controller, char place[static GROUP_PATH_BYTES / 2]) {
         cleanup(close_file) FILE *mounts = fopen("/proc/self/mounts", "re");
-        cleanup(close_file) FILE *own = fopen("/proc/self/cgroup", "re");
-        if (!mounts || !own)
-                return false;
-        char line[1024], place[200] = "", inner[200] = "";
-        while (fgets(line, sizeof line, mounts)) {
-                char where[200], type[32], options[300];
-                if (sscanf(line, "%*s %199s %31s %299s", where, type, options) != 3)
+        char line[2048];
+        *place = '\0';
+        while (mounts && fgets(line, sizeof line, mounts)) {
+                char where[GROUP_PATH_BYTES / 2], type[32], options[300];
+                if (sscanf(line, "%*s %255s %31s %299s", where, type, options) != 3)
                         continue;
                 if (controller ? strcmp(type, "cgroup") == 0 && list_has(options, controller)
                                : strcmp(type, "cgroup2") == 0)
-                        snprintf(place, sizeof place, "%s", where);
+                        snprintf(place, GROUP_PATH_BYTES / 2, "%s", where);
         }
-        while (fgets(line, sizeof line, own)) {
+}
+
+/* In which of its groups we are, from lines like "4:cpu,cpuacct:/path" and, for the unified one, "0::/path". */
+static void find_inner(const char *controller, char inner[static GROUP_PATH_BYTES / 2]) {
+        cleanup(close_file) FILE *own = fopen("/proc/self/cgroup", "re");
+        char line[GROUP_PATH_BYTES];
+        *inner = '\0';
+        while (own && fgets(line, sizeof line, own)) {
                 line[strcspn(line, "\n")] = '\0';
                 char *names = strchr(line, ':'), *inside = names ? strchr(names + 1, ':') : NULL;
                 if (!inside)
                         continue;
                 *inside++ = '\0';
                 if (controller ? list_has(names + 1, controller) : names[1] == '\0')
-                        snprintf(inner, sizeof inner, "%s", inside);
+                        snprintf(inner, GROUP_PATH_BYTES / 2, "%.255s", inside);
         }
-        if (!*place || !*inner)
-                return false;
-        int length = snprintf(path, 256, "%.120s%.120s", place, strcmp(inner, "/") == 0 ? "" : inner);
-        return length > 0 && length < 256;
 }
 
-static int make_server_folder(const char *own, char path[static 256]) {
-        char name[256];
-        int length = snprintf(name, sizeof name, "%.200s/carrel.%d", own, (int) getpid());
-        if (length < 0 || (mkdir(name, 0755) < 0 && errno != EEXIST))
+static bool find_own_folder(const char *controller, char path[static GROUP_PATH_BYTES]) {
+        char place[GROUP_PATH_BYTES / 2], inner[GROUP_PATH_BYTES / 2];
+        find_mount(controller, place);
+        find_inner(controller, inner);
+        if (!*place || !*inner)
+                return false;
+        snprintf(path, GROUP_PATH_BYTES, "%s%s", place, strcmp(inner, "/") == 0 ? "" : inner);
+        return true;
+}
+
+/* The group of this server's runs; what servers left that are no more goes first. */
+static int make_server_folder(const char *own, char path[static GROUP_PATH_BYTES]) {
+        char name[GROUP_PATH_BYTES];
+        fd_scoped parent = open(own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (parent < 0)
                 return -1;
-        snprintf(path, 256, "%s", name);
-        return open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        leftover_groups_remove(parent);
+        int length = snprintf(name, sizeof name, "%s/" SERVER_GROUP_PREFIX "%d", own, (int) getpid());
+        if (length < 0 || length >= GROUP_PATH_BYTES || (mkdir(name, 0755) < 0 && errno != EEXIST))
+                return -1;
+        int folder = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        /* Refused where two controllers share one hierarchy and the other has locked it: as good. */
+        if (folder >= 0)
+                (void) flock(folder, LOCK_EX | LOCK_NB);
+        snprintf(path, GROUP_PATH_BYTES, "%s", name);
+        return folder;
+}
+
+/* Moves everybody who is in a group into a child of it: the server's processes are all that a delegated group holds.
+ * Again and again, since one that forks while it is moved leaves a child behind. */
+static bool empty_into(int folder, int child) {
+        for (int round = 0; round < MOVING_ROUNDS; round++) {
+                char processes[8192];
+                ssize_t size = knob_read(folder, "cgroup.procs", processes, sizeof processes);
+                if (size <= 0)
+                        return size == 0;
+                for (char *rest = processes, *process; (process = strsep(&rest, "\n")) && *process;) {
+                        struct error error;
+                        if (knob_write(child, "cgroup.procs", process, &error) < 0 && error.number != ESRCH &&
+                            error.number != EINVAL) /* EINVAL: the text was cut within a number */
+                                return false;
+                }
+        }
+        return false;
 }
 
 /* Version 2 gives controllers to children only of a group that has no process itself: so we step into a child of our
- * own. */
+ * own. The root of all is exempt from that, and its processes are not ours to move. */
+static bool step_aside(int folder) {
+        if (faccessat(folder, "cgroup.type", F_OK, 0) < 0)
+                return true;
+        if (mkdirat(folder, SERVER_PROCESSES_GROUP, 0755) < 0 && errno != EEXIST)
+                return false;
+        fd_scoped server = openat(folder, SERVER_PROCESSES_GROUP, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return server >= 0 && empty_into(folder, server);
+}
+
+static bool give_controllers(int folder, bool have[static CONTROLLERS]) {
+        bool some = false;
+        for (enum controller c = CONTROLLER_MEMORY; c <= CONTROLLER_CPU; c++) {
+                char text[32];
+                snprintf(text, sizeof text, "+%s", controllers[c].name);
+                have[c] = have[c] && knob_write(folder, "cgroup.subtree_control", text, NULL) == 0;
+                some |= have[c];
+        }
+        return some;
+}
+
 static bool prepare_unified(const char *own, bool have[static CONTROLLERS]) {
         fd_scoped folder = open(own, O_PATH | O_DIRECTORY | O_CLOEXEC);
         char available[256];
@@ -156,39 +228,18 @@ static bool prepare_unified(const char *own, bool have[static CONTROLLERS]) {
                 return false;
         bool some = false;
         for (enum controller c = CONTROLLER_MEMORY; c <= CONTROLLER_CPU; c++)
-                some |= list_has(available, controllers[c].name);
-        if (!some)
-                return false; /* a version 1 host: this tree has no controllers, and nobody need move */
-        if (mkdirat(folder, "carrel-server", 0755) < 0 && errno != EEXIST)
-                return false;
-        fd_scoped server = openat(folder, "carrel-server", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (server < 0)
-                return false;
-        /* Everybody who is here moves: the server's processes are all that a delegated group holds. */
-        char processes[8192];
-        if (knob_read(folder, "cgroup.procs", processes, sizeof processes) > 0)
-                for (char *rest = processes, *process; (process = strsep(&rest, "\n")) && *process;)
-                        if (knob_write(server, "cgroup.procs", process, NULL) < 0)
-                                return false;
-        some = false;
-        for (enum controller c = CONTROLLER_MEMORY; c <= CONTROLLER_CPU; c++) {
-                char text[32];
-                snprintf(text, sizeof text, "+%s", controllers[c].name);
-                have[c] = list_has(available, controllers[c].name) &&
-                          knob_write(folder, "cgroup.subtree_control", text, NULL) == 0;
-                some |= have[c];
-        }
-        have[CONTROLLER_ACCOUNTING] = some; /* cpu.stat is there without a controller */
-        return some;
+                some |= have[c] = list_has(available, controllers[c].name);
+        /* None: a version 1 host, whose unified tree has no controllers, and nobody need move. */
+        return some && step_aside(folder) && give_controllers(folder, have);
 }
 
 static void open_unified(struct groups *groups) {
-        char own[256];
+        char own[GROUP_PATH_BYTES];
         if (!find_own_folder(NULL, own))
                 return;
-        /* Stepped aside earlier already (the monitor does, for all that it starts). */
-        char *aside = strstr(own, "/carrel-server");
-        if (aside && !aside[strlen("/carrel-server")])
+        /* Stepped aside earlier already: an earlier supervisor of this server did, for all of it. */
+        char *aside = strrchr(own, '/');
+        if (aside && strcmp(aside + 1, SERVER_PROCESSES_GROUP) == 0)
                 *aside = '\0';
         bool have[CONTROLLERS] = { false };
         if (!prepare_unified(own, have))
@@ -196,22 +247,30 @@ static void open_unified(struct groups *groups) {
         groups->folders[0] = make_server_folder(own, groups->path[0]);
         if (groups->folders[0] < 0)
                 return;
-        for (enum controller c = CONTROLLER_MEMORY; c <= CONTROLLER_CPU; c++) {
-                char text[32];
-                snprintf(text, sizeof text, "+%s", controllers[c].name);
-                groups->have[c] = have[c] && knob_write(groups->folders[0], "cgroup.subtree_control", text, NULL) == 0;
-        }
-        groups->have[CONTROLLER_ACCOUNTING] = true;
-        groups->unified = true;
+        groups->unified = give_controllers(groups->folders[0], have);
+        memcpy(groups->have, have, sizeof have);
+        groups->have[CONTROLLER_ACCOUNTING] = groups->unified; /* cpu.stat is there without a controller */
 }
 
 static void open_separate(struct groups *groups) {
         for (enum controller c = 0; c < CONTROLLERS; c++) {
-                char own[256];
+                char own[GROUP_PATH_BYTES];
                 if (find_own_folder(controllers[c].name, own))
                         groups->folders[c] = make_server_folder(own, groups->path[c]);
                 groups->have[c] = groups->folders[c] >= 0;
         }
+}
+
+static void describe(struct groups *groups) {
+        bool none = true;
+        for (enum controller c = CONTROLLER_MEMORY; c <= CONTROLLER_CPU; c++)
+                none &= !groups->have[c];
+        snprintf(groups->description, sizeof groups->description, "%s%s%s%s",
+                 none              ? "none"
+                 : groups->unified ? "version 2:"
+                                   : "version 1:",
+                 groups->have[CONTROLLER_MEMORY] ? " memory" : "", groups->have[CONTROLLER_PROCESSES] ? " pids" : "",
+                 groups->have[CONTROLLER_CPU] ? " cpu" : "");
 }
 
 int groups_open(struct groups **ret_groups, struct error *error) {
@@ -220,11 +279,9 @@ int groups_open(struct groups **ret_groups, struct error *error) {
         for (size_t i = 0; i < CONTROLLERS; i++)
                 groups->folders[i] = -1;
         open_unified(groups);
-        if (!groups->have[CONTROLLER_MEMORY] && !groups->have[CONTROLLER_PROCESSES] && !groups->have[CONTROLLER_CPU])
+        if (!groups->unified)
                 open_separate(groups);
-        snprintf(groups->description, sizeof groups->description, "%s:%s%s%s",
-                 groups->unified ? "version 2" : "version 1", groups->have[CONTROLLER_MEMORY] ? " memory" : "",
-                 groups->have[CONTROLLER_PROCESSES] ? " pids" : "", groups->have[CONTROLLER_CPU] ? " cpu" : "");
+        describe(groups);
         *ret_groups = groups;
         return 0;
 }
@@ -233,9 +290,10 @@ void groups_close(struct groups *groups) {
         if (!groups)
                 return;
         for (size_t i = 0; i < CONTROLLERS; i++) {
-                close_fd(&groups->folders[i]);
-                if (groups->path[i][0] && rmdir(groups->path[i]) < 0)
+                /* Gone already where two controllers share one hierarchy. */
+                if (groups->path[i][0] && rmdir(groups->path[i]) < 0 && errno != ENOENT)
                         log_event(LOG_WARNING, "group.left", "path", groups->path[i], "error", strerror(errno), NULL);
+                close_fd(&groups->folders[i]);
         }
         free(groups);
 }
@@ -263,17 +321,16 @@ int group_create(struct groups *groups, struct group **ret_group, struct error *
         for (size_t i = 0; i < folder_count(groups) && result == 0; i++) {
                 if (groups->folders[i] < 0)
                         continue;
-                if (mkdirat(groups->folders[i], group->name, 0755) < 0)
+                /* EEXIST: two controllers share one hierarchy. Names are never given twice. */
+                if (mkdirat(groups->folders[i], group->name, 0755) < 0 && errno != EEXIST)
                         result = error_set(error, errno, "making a control group");
                 else if ((group->folders[i] =
                                   openat(groups->folders[i], group->name, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0 ||
                          (group->joins[i] = openat(group->folders[i], "cgroup.procs", O_WRONLY | O_CLOEXEC)) < 0)
                         result = error_set(error, errno, "opening a control group");
         }
-        if (result == 0 && groups->have[CONTROLLER_CPU])
-                result = groups->unified ? knob_write_number(group->folders[0], "cpu.weight", PARKED_WEIGHT, error)
-                                         : knob_write_number(group->folders[CONTROLLER_CPU], "cpu.shares",
-                                                             PARKED_WEIGHT, error);
+        if (result == 0)
+                result = group_set_weight(group, PARKED_WEIGHT, error);
         if (result < 0) {
                 (void) group_remove(&group); /* empty: it goes at once */
                 return result;
@@ -290,29 +347,45 @@ size_t group_join_fds(const struct group *group, int fds[], size_t capacity) {
         return count;
 }
 
+/* Swapping counts as well: a program that may not have the memory may not have the disk instead, and slow all others
+ * down. Not every host counts it. */
 static int set_memory(struct group *group, uint64_t bytes, struct error *error) {
         int folder = folder_of(group, CONTROLLER_MEMORY);
-        if (!group->groups->unified)
-                return knob_write_number(folder, "memory.limit_in_bytes", bytes, error);
+        if (!group->groups->unified) {
+                /* The sum may never be below memory alone: before it when it grows, after it when it shrinks. */
+                (void) knob_write_number(folder, "memory.memsw.limit_in_bytes", bytes, NULL);
+                int result = knob_write_number(folder, "memory.limit_in_bytes", bytes, error);
+                (void) knob_write_number(folder, "memory.memsw.limit_in_bytes", bytes, NULL);
+                return result;
+        }
         int result = knob_write_number(folder, "memory.max", bytes, error);
-        if (result == 0)
-                (void) knob_write(folder, "memory.swap.max", "0",
-                                  NULL); /* not there on hosts without swap accounting */
+        (void) knob_write(folder, "memory.swap.max", "0", NULL);
+        /* A run whose memory is gone ends whole. On version 1 the sampler sees to that. */
+        (void) knob_write(folder, "memory.oom.group", "1", NULL);
         return result;
+}
+
+int group_set_weight(struct group *group, uint32_t weight, struct error *error) {
+        if (!group->groups->have[CONTROLLER_CPU])
+                return 0;
+        if (group->groups->unified)
+                return knob_write_number(group->folders[0], "cpu.weight", weight > 0 ? weight : 1, error);
+        uint64_t shares = (uint64_t) weight * 1024 / 100;
+        return knob_write_number(group->folders[CONTROLLER_CPU], "cpu.shares", shares > 2 ? shares : 2, error);
 }
 
 int group_set_limits(struct group *group, const struct run_limits *limits, struct error *error) {
         const struct groups *groups = group->groups;
+        uint64_t memory = limits->memory_bytes, processes = limits->processes + 1; /* the keeper is one of them */
         int result = 0;
-        if (groups->have[CONTROLLER_MEMORY])
-                result = set_memory(group, limits->memory_bytes, error);
-        if (result == 0 && groups->have[CONTROLLER_PROCESSES]) /* the keeper is one of them */
-                result = knob_write_number(folder_of(group, CONTROLLER_PROCESSES), "pids.max", limits->processes + 1,
-                                           error);
-        if (result == 0 && groups->have[CONTROLLER_CPU])
-                result = groups->unified ? knob_write_number(group->folders[0], "cpu.weight", limits->cpu_weight, error)
-                                         : knob_write_number(group->folders[CONTROLLER_CPU], "cpu.shares",
-                                                             (uint64_t) limits->cpu_weight * 1024 / 100, error);
+        if (groups->have[CONTROLLER_MEMORY] && group->memory != memory)
+                result = set_memory(group, memory, error);
+        if (result == 0)
+                group->memory = memory;
+        if (result == 0 && groups->have[CONTROLLER_PROCESSES] && group->processes != processes)
+                result = knob_write_number(folder_of(group, CONTROLLER_PROCESSES), "pids.max", processes, error);
+        if (result == 0)
+                group->processes = processes;
         return result;
 }
 
@@ -332,6 +405,11 @@ bool group_ran_out_of_memory(const struct group *group) {
         return group->groups->unified
                        ? knob_number(group->folders[0], "memory.events", "oom_kill") > 0
                        : knob_number(group->folders[CONTROLLER_MEMORY], "memory.oom_control", "oom_kill") > 0;
+}
+
+bool group_ran_out_of_processes(const struct group *group) {
+        return group->groups->have[CONTROLLER_PROCESSES] &&
+               knob_number(folder_of(group, CONTROLLER_PROCESSES), "pids.events", "max") > 0;
 }
 
 int group_remove(struct group **group) {

@@ -7,6 +7,12 @@ int write_file(const char *path, const char *text, struct error *error) must_che
 int map_single_ids(pid_t pid, uid_t inside_uid, uid_t uid, gid_t inside_gid, gid_t gid, struct error *error) must_check;
 int change_root(const char *new_root, struct error *error) must_check;
 
+/* leftover.c */
+#define SERVER_GROUP_PREFIX "carrel."
+#define SERVER_PROCESSES_GROUP "carrel-server"
+/* Removes, below a control group, the groups of servers that are no more, and kills what is left in them. */
+void leftover_groups_remove(int parent);
+
 /* landlock.c */
 int landlock_abi(void); /* 0: there is none */
 enum landlock_access { ACCESS_READ = 1, ACCESS_EXECUTE = 2, ACCESS_WRITE = 4, ACCESS_DEVICE = 8 };
@@ -16,9 +22,15 @@ int landlock_enter(int rules, struct error *error) must_check;
 
 /* filter.c */
 struct sock_fprog;
-int filter_load_program(struct error *error) must_check;
+int filter_load_program(struct error *error) must_check; /* while parked: move_mount() is still allowed */
+int filter_load_last(struct error *error) must_check;    /* then no longer */
 int filter_load_keeper(struct error *error) must_check;
-int filter_load_web(struct error *error) must_check;
 
+/* service_filter.c */
+int service_filter_web(struct error *error) must_check;
+int service_filter_machine(struct error *error) must_check; /* for the monitor and the supervisor, and all below them */
+
+/* No program below can ever gain a capability: neither by a file nor by being root inside. */
+int drop_bounding_set(struct error *error) must_check;
 /* Empties the permitted, effective and inheritable sets. */
 int drop_capabilities(struct error *error) must_check;

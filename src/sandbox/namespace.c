@@ -36,7 +36,9 @@ struct sandbox_host sandbox_host_here(uint64_t uid_base) {
 }
 
 uid_t sandbox_inside_uid(const struct sandbox_host *host, uint32_t number) {
-        return host->root ? number : INSIDE_UID_UNPRIVILEGED;
+        if (!host->root)
+                return INSIDE_UID_UNPRIVILEGED;
+        return sandbox_has(host, WALL_USER_NAMESPACE) ? number : sandbox_host_uid(host, number);
 }
 
 uid_t sandbox_host_uid(const struct sandbox_host *host, uint32_t number) {
@@ -84,6 +86,8 @@ int map_single_ids(pid_t pid, uid_t inside_uid, uid_t uid, gid_t inside_gid, gid
 }
 
 int sandbox_write_maps(const struct sandbox_host *host, pid_t pid, struct error *error) {
+        if (!sandbox_has(host, WALL_USER_NAMESPACE))
+                return 0;
         if (!host->root)
                 return map_single_ids(pid, INSIDE_UID_UNPRIVILEGED, host->uid, INSIDE_UID_UNPRIVILEGED, host->gid,
                                       error);
@@ -188,6 +192,9 @@ static const char *const taken_over[] = {
         "/etc/ld.so.cache",
         "/etc/alternatives",
         "/etc/localtime",
+        "/etc/timezone",
+        "/etc/locale.alias",
+        "/etc/debian_version",
         "/etc/fonts",
         "/etc/inputrc",
         "/etc/terminfo",
@@ -198,6 +205,7 @@ static const char *const taken_over[] = {
         "/etc/python3",
         "/etc/python3.11",
         "/etc/ssl/certs",
+        "/etc/ssl/openssl.cnf",
         "/etc/ImageMagick-6",
         "/etc/os-release",
 };
@@ -294,8 +302,7 @@ static int build_root(struct error *error) {
         return 0;
 }
 
-/* No program below can ever gain a capability: neither by a file nor by being root inside. */
-static int drop_bounding_set(struct error *error) {
+int drop_bounding_set(struct error *error) {
         for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
                 if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
                         return error_set(error, errno, "dropping capability %lu", capability);
@@ -306,14 +313,15 @@ static int drop_bounding_set(struct error *error) {
 
 int sandbox_enter_zygote(const struct sandbox_host *host, int (*ask_for_maps)(void *, struct error *), void *context,
                          struct error *error) {
-        if (unshare(CLONE_NEWUSER) < 0)
+        bool own_ids = sandbox_has(host, WALL_USER_NAMESPACE);
+        if (own_ids && unshare(CLONE_NEWUSER) < 0)
                 return error_set(error, errno, "entering a user namespace");
         int result = ask_for_maps(context, error);
         if (result < 0)
                 return result;
-        if (host->root && (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+        if (host->root && own_ids && (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
                 return error_set(error, errno, "becoming the user namespace's first user");
-        if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+        if (unshare(CLONE_NEWNS | CLONE_NEWUTS | (sandbox_has(host, WALL_IPC_NAMESPACE) ? CLONE_NEWIPC : 0)) < 0)
                 return error_set(error, errno, "entering a mount namespace");
         /* Shared by all below it; a program has its own PID, mount, IPC and network namespaces besides. */
         if (sethostname("carrel", 6) < 0)

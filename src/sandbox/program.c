@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -41,14 +42,7 @@ static const struct {
         { "/run", ACCESS_DEVICE },
 };
 
-int sandbox_prepare_program(int terminal, struct program_walls *ret_walls, struct error *error) {
-        if (setsid() < 0)
-                return error_set(error, errno, "starting a session");
-        if (ioctl(terminal, TIOCSCTTY, 0) < 0)
-                return error_set(error, errno, "taking the terminal");
-        for (int fd = 0; fd < 3; fd++)
-                if (dup2(terminal, fd) < 0)
-                        return error_set(error, errno, "putting the terminal on descriptor %d", fd);
+static int prepare_landlock(int *ret_rules, struct error *error) {
         fd_scoped landlock = landlock_create(error);
         if (landlock < 0)
                 return landlock;
@@ -57,8 +51,26 @@ int sandbox_prepare_program(int terminal, struct program_walls *ret_walls, struc
                 if (result < 0)
                         return result;
         }
-        *ret_walls = (struct program_walls){ steal_fd(&landlock) };
+        *ret_rules = steal_fd(&landlock);
         return 0;
+}
+
+int sandbox_prepare_program(const struct sandbox_host *host, int terminal, struct program_walls *ret_walls,
+                            struct error *error) {
+        if (setsid() < 0)
+                return error_set(error, errno, "starting a session");
+        if (ioctl(terminal, TIOCSCTTY, 0) < 0)
+                return error_set(error, errno, "taking the terminal");
+        for (int fd = 0; fd < 3; fd++)
+                if (dup2(terminal, fd) < 0)
+                        return error_set(error, errno, "putting the terminal on descriptor %d", fd);
+        struct program_walls walls = { .landlock = -1 };
+        int result = sandbox_has(host, WALL_LANDLOCK) ? prepare_landlock(&walls.landlock, error) : 0;
+        if (result == 0 && sandbox_has(host, WALL_SECCOMP))
+                result = filter_load_program(error);
+        if (result == 0)
+                *ret_walls = walls;
+        return result;
 }
 
 static int take_mount(int mount_fd, const char *place, struct error *error) {
@@ -88,21 +100,25 @@ static int write_identity(const char *path, const char *text, struct error *erro
         return result < 0 ? error_set(error, -result, "writing %s", path) : 0;
 }
 
-/* /etc/passwd and /etc/group lead here: so getpass, pwd and `~` know the person. */
+/* /etc/passwd and /etc/group lead here: so getpass, pwd and `~` know the person. What belongs to the host is seen as
+ * nobody's. */
+#define NOBODY "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+#define NOGROUP "nogroup:x:65534:\n"
 static int write_identities(uid_t uid, const char *name, struct error *error) {
         char text[1024];
-        snprintf(text, sizeof text, "root:x:0:0:root:/root:/usr/sbin/nologin\n%s:x:%u:%u:%s:/home/%s:/bin/bash\n", name,
-                 uid, uid, name, name);
+        snprintf(text, sizeof text,
+                 "root:x:0:0:root:/root:/usr/sbin/nologin\n" NOBODY "%s:x:%u:%u:%s:/home/%s:/bin/bash\n", name, uid,
+                 uid, name, name);
         int result = write_identity("/run/passwd", text, error);
-        snprintf(text, sizeof text, "root:x:0:\n%s:x:%u:\n", name, uid);
+        snprintf(text, sizeof text, "root:x:0:\n" NOGROUP "%s:x:%u:\n", name, uid);
         return result < 0 ? result : write_identity("/run/group", text, error);
 }
 
 /* Limits a process; the control group limits them all together, where there is one. */
 static int set_limits(const struct sandbox_host *host, const struct run_limits *limits, struct error *error) {
         /* Ids are counted over all runs of an account. As an ordinary user each sandbox counts apart (see world.c), its
-         * keeper too. */
-        rlim_t processes = host->root ? (rlim_t) limits->processes * limits->runs : limits->processes + 1;
+         * keeper too. Always a few more than the control group allows: it is to refuse first, since it tells of that. */
+        rlim_t processes = (host->root ? (rlim_t) limits->processes * limits->runs : limits->processes + 1) + 8;
         const struct {
                 __rlimit_resource_t resource;
                 rlim_t value;
@@ -153,12 +169,15 @@ int sandbox_enter_program(const struct sandbox_host *host, struct program_walls 
                 result = error_set(error, errno, "giving the terminal to its user");
         if (result == 0)
                 result = set_limits(host, &program->limits, error);
-        if (result == 0)
+        if (result == 0 && sandbox_has(host, WALL_LANDLOCK))
                 result = landlock_allow(walls->landlock, home, ACCESS_WRITE, error);
         if (result == 0)
                 result = drop_identity(host, program->uid, error);
-        if (result == 0)
+        /* The end of the keeper ends a PID namespace; without one it ends this process alone, and what it forks stays.
+         * After the change of ids, which forgets this wish. */
+        if (result == 0 && !sandbox_has(host, WALL_PID_NAMESPACE) && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                result = error_set(error, errno, "ending with the keeper");
+        if (result == 0 && sandbox_has(host, WALL_LANDLOCK))
                 result = landlock_enter(walls->landlock, error);
-        /* Last, since all before it needs calls that the filter refuses. */
-        return result < 0 ? result : filter_load_program(error);
+        return result < 0 || !sandbox_has(host, WALL_SECCOMP) ? result : filter_load_last(error);
 }

@@ -10,11 +10,12 @@
  *   3. program.c     At Run, the program's process takes its workspace in, and drops everything: Landlock, ids,
  * capabilities, seccomp. After that nothing is left that it could give back.
  *
- * group.c keeps the control groups (limits over a whole run), landlock.c and filter.c build the two rule sets,
- * service.c puts the server's own processes behind walls.
+ * group.c keeps the control groups (limits over a whole run; leftover.c: those of dead servers), landlock.c and
+ * filter.c build the two rule sets, service.c puts the server's own processes behind walls.
  *
  * The room owns no process. It promises: each function either puts up the whole wall that it names or fails and says
- * why; none falls back by itself to less. What a host lacks is found by walls_probe() and decided by the operator.
+ * why; none falls back by itself to less. What a host lacks is found by walls_probe() (probe.c) and decided by the
+ * operator: a wall is left out only where sandbox_host.without names it.
  */
 #pragma once
 
@@ -38,6 +39,8 @@ enum wall {
         WALLS
 };
 
+#define WALL_BIT(wall) (UINT64_C(1) << (wall))
+
 /* As an operator writes them in walls.missing, and `carrel doctor` prints them. */
 extern const char *const wall_names[WALLS];
 
@@ -49,12 +52,31 @@ struct sandbox_host {
         uid_t uid_base;
         uid_t uid; /* the server's own, where it is not root */
         gid_t gid;
+        /* Bits of enum wall: not put up, because this host lacks them and the operator knows (walls_accept), or for
+         * tests of the other walls (`carrel sandbox --without`). */
+        uint64_t without;
 };
+
+static inline bool sandbox_has(const struct sandbox_host *host, enum wall wall) {
+        return !(host->without & WALL_BIT(wall));
+}
 
 struct sandbox_host sandbox_host_here(uint64_t uid_base);
 /* The uid inside a sandbox, and on the host, of an account's or class's number. */
 uid_t sandbox_inside_uid(const struct sandbox_host *host, uint32_t number);
 uid_t sandbox_host_uid(const struct sandbox_host *host, uint32_t number);
+
+/* probe.c */
+
+/* Which walls this host cannot put up, as bits: each is tried, in a process of its own. Some milliseconds. */
+uint64_t walls_probe(const struct sandbox_host *host);
+/* No program is run without it, unless the operator says so by name. */
+bool wall_is_required(const struct sandbox_host *host, enum wall wall);
+/* NULL, or why sandboxes cannot do without this wall. */
+const char *wall_is_needed(const struct sandbox_host *host, enum wall wall);
+/* Leaves out what is missing and accepted. Returns what then stands in the way of running programs: required, missing
+ * and not accepted, or not to be done without. */
+uint64_t walls_accept(struct sandbox_host *host, uint64_t missing, uint64_t accepted);
 
 /* namespace.c */
 
@@ -94,12 +116,13 @@ uint64_t sandbox_clone_flags(const struct sandbox_host *host);
 
 /* What can be prepared while parked: the rule sets. */
 struct program_walls {
-        int landlock; /* a rule set without the home folder */
+        int landlock; /* a rule set without the home folder; -1 where Landlock is left out */
 };
-/* Once, in the zygote: the seccomp filter, inherited by every fork. */
+/* Once, in the zygote: the seccomp filters, inherited by every fork. */
 int sandbox_prepare_filter(struct error *error) must_check;
 /* In the program's process, parked: its session, its terminal on 0, 1 and 2, its Landlock rules. */
-int sandbox_prepare_program(int terminal, struct program_walls *ret_walls, struct error *error) must_check;
+int sandbox_prepare_program(const struct sandbox_host *host, int terminal, struct program_walls *ret_walls,
+                            struct error *error) must_check;
 /* At Run: takes the mounts in, then drops everything. `mounts` are the workspace's and the shared trees' (-1: none), in
  * the order of shared_tree_names. When it returns 0 all walls stand. */
 int sandbox_enter_program(const struct sandbox_host *host, struct program_walls *walls,
@@ -114,8 +137,8 @@ extern const char *const shared_tree_names[SHARED_TREES];
 struct groups; /* the hierarchies that this server may use, and its own group in them */
 struct group;  /* one run's */
 
-/* Finds what the host has (v2, v1, or nothing) and makes the server's own group. Never fails for lack of control
- * groups: ask groups_have(). */
+/* Finds what the host has (v2, v1, or nothing), removes what servers left there that are no more, and makes the
+ * server's own group. Never fails for lack of control groups: ask groups_have(). */
 int groups_open(struct groups **ret_groups, struct error *error) must_check;
 void groups_close(struct groups *groups); /* removes the server's group, which must be empty */
 bool groups_have(const struct groups *groups, enum wall wall);
@@ -124,16 +147,27 @@ const char *groups_describe(const struct groups *groups);
 int group_create(struct groups *groups, struct group **ret_group, struct error *error) must_check;
 /* Descriptors to write "0" into, for whoever joins; the group's own. Returns how many. */
 size_t group_join_fds(const struct group *group, int fds[], size_t capacity);
+/* Memory and processes. */
 int group_set_limits(struct group *group, const struct run_limits *limits, struct error *error) must_check;
+/* Its share of the processor against other groups', of 100. */
+int group_set_weight(struct group *group, uint32_t weight, struct error *error) must_check;
 uint64_t group_cpu_milliseconds(const struct group *group); /* 0 where it is not counted */
 uint64_t group_peak_bytes(const struct group *group);
-bool group_ran_out_of_memory(const struct group *group);
+bool group_ran_out_of_memory(const struct group *group);    /* the kernel has killed a process of it for that */
+bool group_ran_out_of_processes(const struct group *group); /* it has refused to start one more */
 /* 0, or -EBUSY while something is left in it: try again. Frees it when it is gone. */
 int group_remove(struct group **group);
 
 /* service.c */
 
 /* For the web server: leaves everything but one directory, which becomes /store (writable), and its open descriptors.
- * Then the uid, no capability, no new privileges, Landlock, seccomp. Threads may be started after it, not before. */
+ * Then the uid, no capability, no new privileges, Landlock, seccomp: no new process, program or socket. Threads may be
+ * started after it, not before. Takes store_fd over; no other folder may be open (-EBUSY). */
 int sandbox_confine_web(const struct sandbox_host *host, uid_t service_uid, int store_fd,
                         struct error *error) must_check;
+/* For the supervisor, after sandbox_enter_supervisor() and before it starts anything: keeps the few capabilities that
+ * it needs, has no network, and is denied (with all below it) what changes the machine. */
+int sandbox_confine_supervisor(const struct sandbox_host *host, struct error *error) must_check;
+/* For the monitor, when its listeners are open and before it starts anything: the same, but for what its children's own
+ * confinement needs. */
+int sandbox_confine_monitor(const struct sandbox_host *host, struct error *error) must_check;

@@ -1,17 +1,95 @@
-/* Walls around the web server itself, which talks to the whole world: were it taken over, this is all that it could
- * reach. */
+/*
+ * Walls around the server's own processes: were one taken over, this is all that it could reach.
+ *
+ * The web server talks to the whole world and has the most of them: a root that holds the store and nothing else, a
+ * network of its own without any interface (the sockets that it inherited still work), no capability, no new process.
+ *
+ * The supervisor and the monitor speak to siblings alone. What they do needs root: mounts, others' ids, folders of any
+ * owner. They keep just that, and since their children inherit what they are denied, so do those. Landlock is not
+ * among their walls: who is in it may mount nothing, nor may any child.
+ */
 #include "sandbox.h"
 #include "internal.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define STAGE "/tmp"
+
+/* For all of them */
+
+/* What was inherited was so by number; from here on no program that is started gets any descriptor unless it is named
+ * anew. */
+static int keep_descriptors_private(struct error *error) {
+        if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+                return error_set(error, errno, "keeping descriptors from other programs");
+        return 0;
+}
+
+static int forbid_core_dumps(struct error *error) {
+        struct rlimit none = { 0, 0 };
+        if (setrlimit(RLIMIT_CORE, &none) < 0)
+                return error_set(error, errno, "forbidding core dumps");
+        return 0;
+}
+
+#define CAPABILITY(name) (UINT64_C(1) << CAP_##name)
+
+/* Of the capabilities that the process has all but `kept` go, and where that is allowed also from the bounding set,
+ * which is all that any program that it starts could get, all but `bound`. */
+static int keep_capabilities(uint64_t kept, uint64_t bound, struct error *error) {
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+        if (syscall(SYS_capget, &header, sets) < 0)
+                return error_set(error, errno, "reading the capabilities");
+        bool may_bound = sets[0].effective & CAPABILITY(SETPCAP);
+        for (unsigned long bit = 0; may_bound && prctl(PR_CAPBSET_READ, bit, 0, 0, 0) >= 0; bit++)
+                if (!(bound & (UINT64_C(1) << bit)) && prctl(PR_CAPBSET_DROP, bit, 0, 0, 0) < 0)
+                        return error_set(error, errno, "dropping capability %lu", bit);
+        for (size_t i = 0; i < array_length(sets); i++) {
+                sets[i].permitted &= (uint32_t) (kept >> (32 * i));
+                sets[i].effective = sets[i].permitted;
+                sets[i].inheritable = 0;
+        }
+        if (syscall(SYS_capset, &header, sets) < 0)
+                return error_set(error, errno, "dropping capabilities");
+        return 0;
+}
+
+/* The web server */
+
+static void close_folder(DIR **folder) {
+        if (*folder)
+                closedir(*folder);
+}
+
+/* A folder that is still open leads out of any root: from it, ".." goes up to the host's. Whoever left one open must
+ * close it. */
+static int refuse_open_folders(struct error *error) {
+        cleanup(close_folder) DIR *descriptors = opendir("/proc/self/fd");
+        if (!descriptors)
+                return error_set(error, errno, "looking at the open descriptors");
+        const struct dirent *entry;
+        while ((entry = readdir(descriptors))) {
+                int fd = (int) strtol(entry->d_name, NULL, 10);
+                struct stat status;
+                if (entry->d_name[0] != '.' && fd != dirfd(descriptors) && fstat(fd, &status) == 0 &&
+                    S_ISDIR(status.st_mode))
+                        return error_say(error, EBUSY, "descriptor %d is a folder, and would lead out of the walls",
+                                         fd);
+        }
+        return 0;
+}
 
 /* A root that holds the store and nothing else. */
 static int build_store_root(struct error *error) {
@@ -20,6 +98,9 @@ static int build_store_root(struct error *error) {
         fd_scoped store = sandbox_clone_tree(AT_FDCWD, ".", false, error);
         if (store < 0)
                 return store;
+        struct mount_attr no_programs = { .attr_set = MOUNT_ATTR_NOEXEC };
+        if (mount_setattr(store, "", AT_EMPTY_PATH, &no_programs, sizeof no_programs) < 0)
+                return error_set(error, errno, "forbidding programs in the store");
         if (mount("carrel", STAGE, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=64k") < 0)
                 return error_set(error, errno, "mounting a new root");
         if (mkdir(STAGE "/store", 0755) < 0)
@@ -45,29 +126,93 @@ static int enter_landlock(struct error *error) {
         return result < 0 ? result : landlock_enter(rules, error);
 }
 
+/* A network namespace too: sockets stay in the one in which they were made, and any new one would be in this. */
+static int enter_namespaces(const struct sandbox_host *host, struct error *error) {
+        const int own = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
+                        (sandbox_has(host, WALL_NETWORK_NAMESPACE) ? CLONE_NEWNET : 0);
+        if (unshare(host->root ? own : own | CLONE_NEWUSER) < 0)
+                return error_set(error, errno, "entering namespaces for the web server");
+        return host->root ? 0 : map_single_ids(0, host->uid, host->uid, host->gid, host->gid, error);
+}
+
+/* A change of ids forgets the signal that comes when the parent ends, and whether the process may be looked into. */
+static int become(uid_t uid, struct error *error) {
+        int parent_ends;
+        if (prctl(PR_GET_PDEATHSIG, &parent_ends, 0, 0, 0) < 0)
+                return error_set(error, errno, "asking for the parent's signal");
+        if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+                return error_set(error, errno, "becoming user %u", uid);
+        if (prctl(PR_SET_PDEATHSIG, parent_ends, 0, 0, 0) < 0)
+                return error_set(error, errno, "asking for the parent's signal");
+        return 0;
+}
+
 int sandbox_confine_web(const struct sandbox_host *host, uid_t service_uid, int store_fd, struct error *error) {
+        fd_scoped store = store_fd;
+        if (host->root && service_uid == 0)
+                return error_say(error, EPERM, "the web server never runs as root: uid.service is 0");
         /* A descriptor stays in the mount namespace in which it was opened, but the working directory moves along into
          * a new one. */
-        if (fchdir(store_fd) < 0)
+        if (fchdir(store) < 0)
                 return error_set(error, errno, "entering the store");
-        if (unshare(host->root ? CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS
-                               : CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
-                return error_set(error, errno, "entering namespaces for the web server");
-        int result = host->root ? 0 : map_single_ids(0, host->uid, host->uid, host->gid, host->gid, error);
+        close_fd(&store);
+        int result = refuse_open_folders(error);
+        if (result == 0)
+                result = keep_descriptors_private(error);
+        if (result == 0)
+                result = enter_namespaces(host, error);
         if (result == 0)
                 result = build_store_root(error);
-        if (result < 0)
-                return result;
-        struct rlimit none = { 0, 0 };
-        if (setrlimit(RLIMIT_CORE, &none) < 0)
-                return error_set(error, errno, "forbidding core dumps");
-        if (host->root && (setgroups(0, NULL) < 0 || setresgid(service_uid, service_uid, service_uid) < 0 ||
-                           setresuid(service_uid, service_uid, service_uid) < 0))
-                return error_set(error, errno, "becoming user %u", service_uid);
-        result = drop_capabilities(error);
+        if (result == 0)
+                result = forbid_core_dumps(error);
+        if (result == 0)
+                result = keep_capabilities(CAPABILITY(SETUID) | CAPABILITY(SETGID), 0, error);
+        if (result == 0 && host->root)
+                result = become(service_uid, error);
+        if (result == 0)
+                result = drop_capabilities(error);
         if (result == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
                 result = error_set(error, errno, "closing the process to others");
         if (result == 0)
                 result = enter_landlock(error);
-        return result < 0 ? result : filter_load_web(error);
+        return result < 0 ? result : service_filter_web(error);
+}
+
+/* The supervisor and the monitor */
+
+/* Both open trees of any owner, and set right what an owner did to a tree's own root (CHOWN, FOWNER, DAC_OVERRIDE);
+ * below both are mounts detached or new roots made (SYS_ADMIN), and others' ids taken on or mapped (SETUID, SETGID).
+ * The root of a control group hierarchy is closed to writing even for its owner, which is DAC_OVERRIDE again. */
+#define KEPT_BY_BOTH                                                                                                   \
+        (CAPABILITY(CHOWN) | CAPABILITY(FOWNER) | CAPABILITY(DAC_OVERRIDE) | CAPABILITY(SYS_ADMIN) |                   \
+         CAPABILITY(SETUID) | CAPABILITY(SETGID))
+
+static int confine_privileged(const struct sandbox_host *host, uint64_t kept, struct error *error) {
+        int result = keep_descriptors_private(error);
+        if (result == 0)
+                result = forbid_core_dumps(error);
+        if (result == 0)
+                result = keep_capabilities(kept, kept, error);
+        if (result == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                result = error_set(error, errno, "forbidding new privileges");
+        /* Root's own processes are closed to all but root. An ordinary user's are left open to that user, who could
+         * start others like them, and may want to see what they hold. */
+        if (result == 0 && host->root && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+                result = error_set(error, errno, "closing the process to others");
+        return result < 0 ? result : service_filter_machine(error);
+}
+
+int sandbox_confine_monitor(const struct sandbox_host *host, struct error *error) {
+        /* It signals the web server, which has another uid (KILL), and the roles that it starts drop the rest when they
+         * confine themselves (SETPCAP). */
+        return confine_privileged(host, KEPT_BY_BOTH | CAPABILITY(SETPCAP) | CAPABILITY(KILL), error);
+}
+
+int sandbox_confine_supervisor(const struct sandbox_host *host, struct error *error) {
+        /* It moves bytes of terminals, never of a network; nor does a zygote. */
+        if (unshare(CLONE_NEWIPC | CLONE_NEWUTS | (sandbox_has(host, WALL_NETWORK_NAMESPACE) ? CLONE_NEWNET : 0)) < 0)
+                return error_set(error, errno, "entering namespaces for the supervisor");
+        /* Signals to sandboxes, and looking at what they wait for, need nothing: who made a user namespace has every
+         * right in it. */
+        return confine_privileged(host, KEPT_BY_BOTH, error);
 }

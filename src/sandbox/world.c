@@ -21,8 +21,10 @@
 uint64_t sandbox_clone_flags(const struct sandbox_host *host) {
         /* An ordinary user's sandboxes share one host uid; a user namespace each makes the kernel count each one's
          * processes apart (RLIMIT_NPROC). With root, each account has a uid of its own, and that does the same. */
-        return CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
-               (host->root ? 0 : CLONE_NEWUSER);
+        return CLONE_NEWNS | CLONE_NEWUTS | (host->root ? 0 : CLONE_NEWUSER) |
+               (sandbox_has(host, WALL_PID_NAMESPACE) ? CLONE_NEWPID : 0) |
+               (sandbox_has(host, WALL_IPC_NAMESPACE) ? CLONE_NEWIPC : 0) |
+               (sandbox_has(host, WALL_NETWORK_NAMESPACE) ? CLONE_NEWNET : 0);
 }
 
 static int join_groups(const int *fds, size_t count, struct error *error) {
@@ -126,16 +128,20 @@ int sandbox_make_world(const struct sandbox_host *host, const int *group_fds, si
         int result = host->root ? 0
                                 : map_single_ids(0, INSIDE_UID_UNPRIVILEGED, INSIDE_UID_UNPRIVILEGED,
                                                  INSIDE_UID_UNPRIVILEGED, INSIDE_UID_UNPRIVILEGED, error);
+        /* A new user namespace begins with every capability in the bounding set. */
+        if (result == 0 && !host->root)
+                result = drop_bounding_set(error);
         /* Nobody of the same uid may look into a keeper, or write to it. */
         if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 result = error_set(error, errno, "closing the keeper to others");
         if (result == 0)
                 result = join_groups(group_fds, group_count, error);
-        if (result == 0)
+        /* Without a PID namespace there is nothing of our own that a new one could show. */
+        if (result == 0 && sandbox_has(host, WALL_PID_NAMESPACE))
                 result = mount_proc(host, error);
         if (result == 0)
                 result = mount_private(error);
-        if (result == 0)
+        if (result == 0 && sandbox_has(host, WALL_NETWORK_NAMESPACE))
                 result = raise_loopback(error);
         fd_scoped master = -1, terminal = -1, hints = -1;
         if (result == 0)

@@ -15,7 +15,8 @@ bool files_answer(struct request *request, const struct workspace_answer *answer
 /* file.save's part of it: `on_written` gets the answer. */
 void files_save_text(struct request *request, workspace_function *on_written);
 
-/* What the tree may hold in which a place lies. The shared tree's is nobody's folder, and its writers are teachers: none. */
+/* What the tree may hold in which a place lies. The shared tree's is nobody's folder, and its writers are teachers:
+ * none. */
 struct file_usage files_quota(const struct server *server, const struct course *course, const struct place *place);
 
 /* `path` of a class has changed: all who may see its folder are told. */

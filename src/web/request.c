@@ -136,7 +136,8 @@ void request_reply_text(struct request *request) {
 
 static void send_error(struct client *client, const json_t *id, const char *code, const char *field, const char *text) {
         json_t *message = json_pack("{s:s, s:s, s:o}", "type", "error", "code", code, "message", protocol_text(text));
-        if (json_is_integer(id) && json_integer_value(id) >= 0)
+        const size_t largest = protocol_maximum(client->server->protocol, "identifier");
+        if (json_is_integer(id) && json_integer_value(id) >= 0 && (size_t) json_integer_value(id) <= largest)
                 json_object_set_new(message, "id", json_integer(json_integer_value(id)));
         if (field && *field)
                 json_object_set_new(message, "field", json_string(field));

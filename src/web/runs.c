@@ -11,10 +11,18 @@ static const char *const state_names[RUN_STATES] = {
 };
 
 static const char *const reason_names[RUN_REASONS] = {
-        [REASON_FINISHED] = "finished", [REASON_STOPPED] = "stopped",     [REASON_KILLED] = "killed",
-        [REASON_CLOSED] = "closed",     [REASON_CPU_LIMIT] = "cpu-limit", [REASON_MEMORY_LIMIT] = "memory-limit",
-        [REASON_OUTPUT_LIMIT] = "output-limit", [REASON_FILE_LIMIT] = "file-limit", [REASON_WORKSPACE_LIMIT] = "workspace-limit",
-        [REASON_IDLE] = "idle",         [REASON_SHUTDOWN] = "shutdown",   [REASON_FAILED] = "failed",
+        [REASON_FINISHED] = "finished",
+        [REASON_STOPPED] = "stopped",
+        [REASON_KILLED] = "killed",
+        [REASON_CLOSED] = "closed",
+        [REASON_CPU_LIMIT] = "cpu-limit",
+        [REASON_MEMORY_LIMIT] = "memory-limit",
+        [REASON_OUTPUT_LIMIT] = "output-limit",
+        [REASON_FILE_LIMIT] = "file-limit",
+        [REASON_WORKSPACE_LIMIT] = "workspace-limit",
+        [REASON_IDLE] = "idle",
+        [REASON_SHUTDOWN] = "shutdown",
+        [REASON_FAILED] = "failed",
 };
 
 /* run-info */

@@ -24,6 +24,7 @@ struct supervisor {
         struct table *starting;            /* by tag: requests */
         TAILQ_HEAD(, attaching) attaching; /* in the order of asking, which is that of the answers */
         uint64_t last_tag;
+        uint64_t pages; /* as it was told last */
         loop_function *on_told;
 };
 
@@ -51,6 +52,14 @@ int supervisor_create(struct server *server, int fd, loop_function *on_told, str
         }
         *ret_supervisor = supervisor;
         return 0;
+}
+
+void supervisor_expect(struct supervisor *supervisor, size_t pages) {
+        struct message_audience audience = { pages };
+        if (supervisor->pages == pages)
+                return;
+        supervisor->pages = pages;
+        channel_send(supervisor->channel, MESSAGE_AUDIENCE, &audience, NULL, 0, NULL, 0);
 }
 
 void supervisor_destroy(struct supervisor *supervisor) {

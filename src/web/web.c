@@ -116,7 +116,7 @@ static void on_stop(void *context) {
 
 static void on_sweep(void *context) {
         struct server *server = context;
-        clients_sweep(server);
+        supervisor_expect(server->supervisor, clients_sweep(server));
         workers_sweep(server->workers);
         timer_set(server->sweep, 1000);
 }

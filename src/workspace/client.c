@@ -25,6 +25,7 @@ struct pending {
 struct workspace {
         struct loop *loop;
         struct channel *channel; /* NULL: the worker is gone */
+        struct file_usage quota; /* goes with each request that may add something */
         workspace_gone_function *on_gone;
         void *context;
         uint64_t last_tag;
@@ -154,7 +155,11 @@ static void cut_off(struct workspace *workspace, const char *why) {
 /* `workspace` may be destroyed when this returns. */
 static void answer_oldest(struct workspace *workspace, struct message *message) {
         const struct message_file_done *done = message->body;
-        struct workspace_answer answer = { .result = done->result, .fd = message->fds[0], .version = done->version };
+        struct workspace_answer answer = { .result = done->result,
+                                           .fd = message->fds[0],
+                                           .version = done->version,
+                                           .usage = done->usage,
+                                           .over_quota = done->over_quota != 0 };
         free_scoped struct workspace_entry *entries = NULL;
         if (workspace->pending[workspace->first].operation == FILE_LIST && done->result == 0) {
                 entries = read_records(&workspace->records, &answer.entry_count);
@@ -224,6 +229,7 @@ static int send_request(struct workspace *workspace, struct message_file *file, 
                 return -EBUSY;
         file->tag = ++workspace->last_tag;
         file->operation = pending->operation;
+        file->quota = workspace->quota;
         memcpy(file->path, path, size + 1);
         struct pending *place =
                 &workspace->pending[(workspace->first + workspace->count++) % WORKSPACE_PENDING_MAXIMUM];
@@ -259,6 +265,14 @@ int workspace_move(struct workspace *workspace, const char *from, const char *to
 
 int workspace_delete(struct workspace *workspace, const char *path, workspace_function *function, void *context) {
         return send_simple(workspace, FILE_DELETE, path, NULL, function, context);
+}
+
+int workspace_usage(struct workspace *workspace, workspace_function *function, void *context) {
+        return send_simple(workspace, FILE_USAGE, "", NULL, function, context);
+}
+
+void workspace_set_quota(struct workspace *workspace, const struct file_usage *quota) {
+        workspace->quota = *quota;
 }
 
 /* Written at positions, so that it still stands at its beginning for whoever reads it. */

@@ -54,3 +54,20 @@ int tree_write(const struct tree *tree, const struct message_file *request, int 
 int tree_make_folder(const struct tree *tree, const char *path) must_check;
 int tree_move(const struct tree *tree, const char *from, const char *to) must_check;
 int tree_delete(const struct tree *tree, const char *path) must_check;
+int tree_usage(const struct tree *tree, struct file_usage *ret_usage) must_check;
+
+/* usage.c: what a tree holds as far as is known, and whether more may come in. Zeroed at the start. */
+struct ledger {
+        struct file_usage usage;
+        uint64_t measured; /* when; 0: never */
+};
+struct growth {
+        int64_t bytes;
+        uint64_t files;
+};
+struct growth tree_growth(const struct tree *tree, const char *path, int content); /* content -1: none */
+int ledger_usage(struct ledger *ledger, const struct tree *tree, struct file_usage *ret_usage) must_check;
+/* 0, or -EDQUOT: then ledger->usage says how much is there. What does not grow is always admitted. */
+int ledger_admit(struct ledger *ledger, const struct tree *tree, const struct file_usage *quota,
+                 const struct growth *growth) must_check;
+void ledger_add(struct ledger *ledger, const struct growth *growth); /* it has come in */

@@ -7,6 +7,7 @@
 
 struct request {
         const struct tree *tree;
+        struct ledger *ledger;
         const struct message_file *file;
         const char *other; /* of FILE_MOVE */
         int content;       /* of FILE_WRITE; the message's */
@@ -48,12 +49,35 @@ static int do_open(struct request *request) {
         return tree_open_file(request->tree, request->file->path, &request->fd, &request->done->version);
 }
 
+/* Asks the ledger before anything comes in. */
+static int admit(struct request *request, const struct growth *growth) {
+        int result = ledger_admit(request->ledger, request->tree, &request->file->quota, growth);
+        if (result == -EDQUOT) {
+                request->done->over_quota = 1;
+                request->done->usage = request->ledger->usage;
+        }
+        return result;
+}
+
 static int do_write(struct request *request) {
-        return tree_write(request->tree, request->file, request->content, &request->fd, &request->done->version);
+        struct growth growth = tree_growth(request->tree, request->file->path, request->content);
+        int result = admit(request, &growth);
+        if (result == 0)
+                result = tree_write(request->tree, request->file, request->content, &request->fd,
+                                    &request->done->version);
+        if (result == 0)
+                ledger_add(request->ledger, &growth);
+        return result;
 }
 
 static int do_make_folder(struct request *request) {
-        return tree_make_folder(request->tree, request->file->path);
+        struct growth growth = tree_growth(request->tree, request->file->path, -1);
+        int result = admit(request, &growth);
+        if (result == 0)
+                result = tree_make_folder(request->tree, request->file->path);
+        if (result == 0)
+                ledger_add(request->ledger, &growth);
+        return result;
 }
 
 static int do_move(struct request *request) {
@@ -64,14 +88,19 @@ static int do_delete(struct request *request) {
         return tree_delete(request->tree, request->file->path);
 }
 
+static int do_usage(struct request *request) {
+        return ledger_usage(request->ledger, request->tree, &request->done->usage);
+}
+
 static const struct {
         operation_function *function;
         bool descriptor; /* brings one */
         bool payload;    /* brings a second path */
 } operations[FILE_OPERATIONS] = {
-        [FILE_LIST] = { do_list, false, false },  [FILE_OPEN] = { do_open, false, false },
-        [FILE_WRITE] = { do_write, true, false }, [FILE_MAKE_FOLDER] = { do_make_folder, false, false },
-        [FILE_MOVE] = { do_move, false, true },   [FILE_DELETE] = { do_delete, false, false },
+        [FILE_LIST] = { do_list, false, false },   [FILE_OPEN] = { do_open, false, false },
+        [FILE_WRITE] = { do_write, true, false },  [FILE_MAKE_FOLDER] = { do_make_folder, false, false },
+        [FILE_MOVE] = { do_move, false, true },    [FILE_DELETE] = { do_delete, false, false },
+        [FILE_USAGE] = { do_usage, false, false },
 };
 
 static int check_request(const struct message *message, struct error *error) {
@@ -87,7 +116,7 @@ static int check_request(const struct message *message, struct error *error) {
         return 0;
 }
 
-static int serve_one(const struct tree *tree, struct message *message, struct error *error) {
+static int serve_one(const struct tree *tree, struct ledger *ledger, struct message *message, struct error *error) {
         int result = check_request(message, error);
         if (result < 0)
                 return result;
@@ -96,6 +125,7 @@ static int serve_one(const struct tree *tree, struct message *message, struct er
         memcpy(other, message->payload, message->payload_size);
         struct message_file_done done = { .tag = file->tag };
         struct request request = { .tree = tree,
+                                   .ledger = ledger,
                                    .file = file,
                                    .other = other,
                                    .content = message->fds[0],
@@ -114,12 +144,13 @@ static int serve_one(const struct tree *tree, struct message *message, struct er
 /* 0 when the channel was closed; a peer that closes it while we answer has done just that. */
 static int serve(const struct tree *tree, struct error *error) {
         free_scoped uint8_t *storage = reallocate_array(NULL, IPC_MESSAGE_MAXIMUM, 1);
+        struct ledger ledger = { 0 };
         for (;;) {
                 struct message message;
                 int result = message_receive(CONFINED_CHANNEL, MESSAGE_BIT(MESSAGE_FILE), storage, &message, error);
                 if (result <= 0)
                         return result;
-                result = serve_one(tree, &message, error);
+                result = serve_one(tree, &ledger, &message, error);
                 message_close_fds(&message);
                 if (result < 0)
                         return result == -EPIPE || result == -ECONNRESET ? 0 : result;

@@ -118,7 +118,13 @@ struct workspace_worker {
  * after ours. FILE_MOVE   The second path is the payload, without a NUL. Never replaces anything. FILE_DELETE Any depth
  * and number; what cannot be deleted ends it, and what was deleted until then is gone.
  *
- * All but listing and opening are on the disk when they are answered. */
+ * FILE_USAGE  Bytes as the disk counts them, hidden entries included; a walk of at most two seconds or a million
+ *             entries, past which it tells what it has found. Folders that their owner has shut count as empty.
+ *
+ * FILE_WRITE and FILE_MAKE_FOLDER refuse (-EDQUOT, over_quota) what would bring the tree past the request's quota. The
+ * worker measures for that at most every three seconds, so a program that writes at the same time can go past it.
+ *
+ * All but listing, opening and measuring are on the disk when they are answered. */
 /* clang-format on */
 int worker_run(const struct workspace_worker *worker, struct error *error) must_check;
 
@@ -140,6 +146,8 @@ struct workspace_answer {
         int result;                            /* 0 or -errno as above; -EPIPE: the worker is gone */
         int fd;                                /* open, write: regular, read-only, at its beginning; else -1 */
         struct file_version version;           /* open, write */
+        struct file_usage usage;               /* of usage; and where over_quota */
+        bool over_quota;                       /* -EDQUOT, and it was workspace_set_quota()'s, not the file system's */
         const struct workspace_entry *entries; /* list: folders first, then by name (bytes) */
         size_t entry_count;
         uint64_t entries_left_out; /* list: at least so many are not told */
@@ -187,3 +195,9 @@ int workspace_move(struct workspace *workspace, const char *from, const char *to
                    void *context) must_check;
 int workspace_delete(struct workspace *workspace, const char *path, workspace_function *function,
                      void *context) must_check;
+/* What the whole tree holds. */
+int workspace_usage(struct workspace *workspace, workspace_function *function, void *context) must_check;
+
+/* What the tree may hold, for all requests made after this one: writing, or making a folder, that would add to a tree
+ * past it is -EDQUOT. Shrinking and deleting are always possible. 0 in a field: any number, as at the start. */
+void workspace_set_quota(struct workspace *workspace, const struct file_usage *quota);

@@ -1,0 +1,390 @@
+/*
+ * seccomp for the server's own processes.
+ *
+ * The web server has an allow-list: threads, its sockets, its database, and nothing that makes, finds or touches
+ * another process. What an attacker would reach for is refused with EPERM; anything else that is not on the list does
+ * not exist (ENOSYS), which libraries take as an older kernel.
+ *
+ * The monitor and the supervisor have a list of what is denied: the zygote inherits their filter, and needs for its
+ * walls (and its programs for their work) nearly all that the kernel has. What remains denied is whatever changes the
+ * machine rather than a process: modules, clocks, swap, other processes' memory, the large interfaces that nobody here
+ * uses.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+/* clang-format off: lists of words */
+static const char *const web_allowed[] = {
+        /* memory, threads, signals, clocks: what the C library does by itself */
+        "brk",
+        "munmap",
+        "mremap",
+        "madvise",
+        "mlock",
+        "munlock",
+        "futex",
+        "set_robust_list",
+        "rseq",
+        "membarrier",
+        "gettid",
+        "getpid",
+        "geteuid",
+        "getuid",
+        "getegid",
+        "getgid",
+        "sched_yield",
+        "sched_getaffinity",
+        "getcpu",
+        "exit",
+        "exit_group",
+        "rt_sigaction",
+        "rt_sigprocmask",
+        "rt_sigreturn",
+        "sigaltstack",
+        "restart_syscall",
+        "getrandom",
+        "clock_gettime",
+        "clock_getres",
+        "clock_nanosleep",
+        "nanosleep",
+        "gettimeofday",
+        "time",
+        "sysinfo",
+        /* the database's files, and descriptors that workers handed over */
+        "read",
+        "write",
+        "readv",
+        "writev",
+        "pread64",
+        "pwrite64",
+        "preadv",
+        "pwritev",
+        "lseek",
+        "close",
+        "close_range",
+        "openat",
+        "open",
+        "stat",
+        "lstat",
+        "fstat",
+        "newfstatat",
+        "statx",
+        "access",
+        "faccessat",
+        "faccessat2",
+        "readlink",
+        "readlinkat",
+        "getcwd",
+        "ftruncate",
+        "fallocate",
+        "fsync",
+        "fdatasync",
+        "unlink",
+        "unlinkat",
+        "fchmod",
+        "sendfile",
+        "memfd_create",
+        "dup",
+        "dup3",
+        /* the loop */
+        "epoll_create1",
+        "epoll_ctl",
+        "epoll_wait",
+        "epoll_pwait",
+        "poll",
+        "ppoll",
+        "select",
+        "pselect6",
+        "eventfd2",
+        "signalfd4",
+        /* sockets that are there: listeners, browsers, the siblings' channels */
+        "accept",
+        "accept4",
+        "recvfrom",
+        "recvmsg",
+        "sendto",
+        "sendmsg",
+        "shutdown",
+        "getsockopt",
+        "getsockname",
+        "getpeername",
+};
+
+static const char *const web_refused[] = {
+        "fork",
+        "vfork",
+        "execve",
+        "execveat",
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "kill",
+        "tkill",
+        "rt_sigqueueinfo",
+        "rt_tgsigqueueinfo",
+        "pidfd_open",
+        "pidfd_send_signal",
+        "pidfd_getfd",
+        "kcmp",
+        "socket",
+        "socketpair",
+        "connect",
+        "bind",
+        "listen",
+        "mount",
+        "umount2",
+        "pivot_root",
+        "chroot",
+        "unshare",
+        "setns",
+        "move_mount",
+        "open_tree",
+        "fsopen",
+        "fsconfig",
+        "fsmount",
+        "fspick",
+        "mount_setattr",
+        "setuid",
+        "setgid",
+        "setreuid",
+        "setregid",
+        "setresuid",
+        "setresgid",
+        "setgroups",
+        "setfsuid",
+        "setfsgid",
+        "capset",
+        "setpgid",
+        "setsid",
+        "setrlimit",
+        "setpriority",
+        "chmod",
+        "fchmodat",
+        "chown",
+        "fchown",
+        "lchown",
+        "fchownat",
+        "mknod",
+        "mknodat",
+        "link",
+        "linkat",
+        "symlink",
+        "symlinkat",
+        "init_module",
+        "finit_module",
+        "delete_module",
+        "kexec_load",
+        "kexec_file_load",
+        "bpf",
+        "perf_event_open",
+        "userfaultfd",
+        "add_key",
+        "request_key",
+        "keyctl",
+        "io_uring_setup",
+        "io_uring_enter",
+        "io_uring_register",
+        "open_by_handle_at",
+        "name_to_handle_at",
+        "personality",
+        "seccomp",
+        "reboot",
+        "swapon",
+        "swapoff",
+        "sethostname",
+        "setdomainname",
+        "settimeofday",
+        "clock_settime",
+        "ioctl",
+        "shmget",
+        "shmat",
+        "msgget",
+        "semget",
+        "mq_open",
+        "memfd_secret",
+        "fanotify_init",
+        "inotify_init1",
+};
+
+static const char *const machine_denied[] = {
+        "init_module",
+        "finit_module",
+        "delete_module",
+        "kexec_load",
+        "kexec_file_load",
+        "reboot",
+        "swapon",
+        "swapoff",
+        "acct",
+        "quotactl",
+        "quotactl_fd",
+        "syslog",
+        "vhangup",
+        "iopl",
+        "ioperm",
+        "modify_ldt",
+        "settimeofday",
+        "clock_settime",
+        "clock_adjtime",
+        "adjtimex",
+        "bpf",
+        "perf_event_open",
+        "userfaultfd",
+        "add_key",
+        "request_key",
+        "keyctl",
+        "io_uring_setup",
+        "io_uring_enter",
+        "io_uring_register",
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "process_madvise",
+        "kcmp",
+        "pidfd_getfd",
+        "setns",
+        "chroot",
+        "open_by_handle_at",
+        "fanotify_init",
+        "migrate_pages",
+        "move_pages",
+        "lookup_dcookie",
+        "uselib",
+        "ustat",
+        "sysfs",
+        "_sysctl",
+        "nfsservctl",
+        "setdomainname",
+};
+/* clang-format on */
+
+static void release_filter(scmp_filter_ctx *filter) {
+        if (*filter)
+                seccomp_release(*filter);
+}
+#define filter_scoped cleanup(release_filter) scmp_filter_ctx
+
+static int start_filter(uint32_t otherwise, scmp_filter_ctx *ret_filter, struct error *error) {
+        filter_scoped filter = seccomp_init(otherwise);
+        if (!filter)
+                return error_set(error, ENOMEM, "starting a filter");
+        /* A tree, so that a call costs the logarithm of the list's length. */
+        int result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+        if (result < 0)
+                return error_set(error, -result, "choosing the form of a filter");
+        *ret_filter = steal_pointer(&filter);
+        return 0;
+}
+
+static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const *names, size_t count,
+                     struct error *error) {
+        for (size_t i = 0; i < count; i++) {
+                int number = seccomp_syscall_resolve_name(names[i]);
+                if (number == __NR_SCMP_ERROR || number < 0)
+                        continue; /* not a call of this architecture, or newer than the library: on no list, so it is
+                                     not there */
+                int result = seccomp_rule_add(filter, action, number, 0);
+                if (result < 0)
+                        return error_set(error, -result, "adding %s to a filter", names[i]);
+        }
+        return 0;
+}
+
+static int load_filter(scmp_filter_ctx filter, struct error *error) {
+        int result = seccomp_load(filter);
+        return result < 0 ? error_set(error, -result, "loading a system call filter") : 0;
+}
+
+/* The kernel takes these arguments as ints: the upper half is the caller's to choose. */
+#define LOW(argument, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xFFFFFFFFu, (uint32_t) (value))
+#define HAS_NONE(argument, bits) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bits, 0)
+#define HAS_ALL(argument, bits) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bits, bits)
+
+/* A thread shares all with its process; whatever shares less, or has a namespace of its own, is a process. The flags of
+ * clone3 lie in memory, where no filter sees them: it is on no list, and the C library falls back to clone.
+ *
+ * Every rule here looks at arguments, and no two match the same call: to libseccomp a rule without conditions replaces
+ * all those with. */
+static int allow_threads(scmp_filter_ctx filter) {
+        const uint64_t shared = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+        const uint64_t never = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                               CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT;
+        int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                                      SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, shared | never, shared));
+        for (unsigned bit = 0; bit < 64 && result == 0; bit++) {
+                uint64_t flag = UINT64_C(1) << bit;
+                if (never & flag)
+                        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, HAS_ALL(0, flag));
+                else if (shared & flag)
+                        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, HAS_NONE(0, flag));
+        }
+        return result;
+}
+
+/* Memory that can be written or read, never run. */
+static int allow_memory(scmp_filter_ctx filter) {
+        static const int calls[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
+        int result = 0;
+        for (size_t i = 0; i < array_length(calls) && result == 0; i++) {
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 1, HAS_NONE(2, (uint64_t) PROT_EXEC));
+                if (result == 0)
+                        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 1,
+                                                  HAS_ALL(2, (uint64_t) PROT_EXEC));
+        }
+        return result;
+}
+
+static int allow_some_arguments(scmp_filter_ctx filter) {
+        static const int fcntls[] = { F_GETFD,         F_SETFD,      F_GETFL,     F_SETFL,    F_DUPFD,
+                                      F_DUPFD_CLOEXEC, F_GETLK,      F_SETLK,     F_SETLKW,   F_OFD_GETLK,
+                                      F_OFD_SETLK,     F_OFD_SETLKW, F_GET_SEALS, F_ADD_SEALS };
+        static const int socket_levels[] = { SOL_SOCKET, IPPROTO_TCP };
+        /* Its own number never changes, and nobody else's threads are its business: abort() signals itself. */
+        int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, LOW(0, getpid()));
+        for (size_t i = 0; i < array_length(fcntls) && result == 0; i++)
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, LOW(1, fcntls[i]));
+        for (size_t i = 0; i < array_length(socket_levels) && result == 0; i++)
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1, LOW(1, socket_levels[i]));
+        if (result == 0)
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, LOW(0, PR_SET_NAME));
+        /* Its own limits, to be read. */
+        if (result == 0)
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, LOW(0, 0),
+                                          SCMP_CMP64(2, SCMP_CMP_EQ, 0));
+        return result;
+}
+
+int service_filter_web(struct error *error) {
+        filter_scoped filter = NULL;
+        int result = start_filter(SCMP_ACT_ERRNO(ENOSYS), &filter, error);
+        if (result < 0)
+                return result;
+        result = allow_threads(filter);
+        if (result == 0)
+                result = allow_memory(filter);
+        if (result == 0)
+                result = allow_some_arguments(filter);
+        if (result < 0)
+                return error_set(error, -result, "adding a rule on arguments to a filter");
+        result = add_names(filter, SCMP_ACT_ALLOW, web_allowed, array_length(web_allowed), error);
+        if (result == 0)
+                result = add_names(filter, SCMP_ACT_ERRNO(EPERM), web_refused, array_length(web_refused), error);
+        return result < 0 ? result : load_filter(filter, error);
+}
+
+int service_filter_machine(struct error *error) {
+        filter_scoped filter = NULL;
+        int result = start_filter(SCMP_ACT_ALLOW, &filter, error);
+        if (result == 0)
+                result = add_names(filter, SCMP_ACT_ERRNO(EPERM), machine_denied, array_length(machine_denied), error);
+        return result < 0 ? result : load_filter(filter, error);
+}

@@ -1,0 +1,99 @@
+"""One account computes in 16 processes, or in three runs of 16; another presses Run on a short task: how much longer it takes."""
+
+import asyncio
+
+from common import CLASS, Connection, Results, Session, arguments, password_of, percentile, quiet, serve
+from start import Pupil
+
+HOG = """
+import os
+for i in range(15):
+    if os.fork() == 0:
+        break
+os.write(1, b'.')
+while True: pass
+"""
+# A tenth of a second's work, measured once and then always the same.
+CALIBRATE = """
+import time
+count = 1000
+while True:
+    begin = time.process_time()
+    for i in range(count): pass
+    seconds = time.process_time() - begin
+    if seconds > 0.1: break
+    count *= 2
+print('hi', int(count * 0.1 / seconds), flush=True)
+"""
+TASK = "for i in range({count}): pass\nprint('hi')"
+
+
+class Hog:
+    """Somebody whose runs compute without end."""
+
+    def __init__(self, connection):
+        self.pupil = Pupil(connection)
+        self.runs = []
+
+    async def begin(self, count):
+        path = await self.pupil.save("hog.py", HOG)
+        for _ in range(count):
+            run = await self.pupil.connection.start(path)
+            await run.expect("." * 16)
+            self.runs.append(run)
+
+    async def end(self):
+        while self.runs:
+            await self.runs.pop().close()
+
+
+async def enter(school, name):
+    session = Session(school.address)
+    session.sign_in(name, password_of(name))
+    return await Connection.open(session, CLASS)
+
+
+async def calibrate(pupil):
+    run = await pupil.connection.start(await pupil.save("calibrate.py", CALIBRATE))
+    await run.expect("hi ")
+    count = int(await run.expect("\r\n"))
+    await run.close()
+    return count
+
+
+async def measure(school, rounds, tasks):
+    pupil, hog = Pupil(await enter(school, "ada")), Hog(await enter(school, "ben"))
+    path = await pupil.save("task.py", TASK.format(count=await calibrate(pupil)))
+    times = {0: [], 1: [], 3: []}
+    await pupil.press_run(path)
+    quiet()
+    for _ in range(rounds):
+        for runs, values in times.items():
+            await hog.begin(runs)
+            await asyncio.sleep(1.5)  # until the server has seen that all of them compute
+            for _ in range(tasks):
+                values.append(await pupil.press_run(path))
+            await hog.end()
+    await pupil.connection.close()
+    await hog.pupil.connection.close()
+    return {runs: percentile(values, 0.5) for runs, values in times.items()}
+
+
+def main():
+    options = arguments(__doc__)
+    options.set += ["limits.cpu=1h"]
+    school = serve(["ada", "ben"], options)
+    try:
+        times = asyncio.run(measure(school, 3 if options.quick else 10, 6 if options.quick else 10))
+        school.stop()
+    finally:
+        school.remove()
+    results = Results("fairness")
+    alone = ("machine idle", times[0])
+    results.add("0.1 s of work, one run of 16 beside", times[1], *alone, at_most_times=2)
+    results.add("0.1 s of work, three runs of 16", times[3], *alone, at_most_times=2)
+    results.show(options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+# Sixty-four megabytes without a line's end.
+from trying import *
+
+for _ in range(64):
+    sys.stdout.write("y" * (1 << 20))
+sys.stdout.flush()
+say("")
+over()

@@ -1,0 +1,3 @@
+﻿print("with a mark")
+print(__doc__)
+1/0

@@ -1,0 +1,2 @@
+import _faulty
+_faulty.work(0)
