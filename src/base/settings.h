@@ -56,8 +56,10 @@
           "whether a script that is over leaves its interpreter for questions") \
         X(pool_size, "pool.size", NUMBER, "8", "0..1000", \
           "sandboxes kept ready, at least; more where more people have a page open") \
-        X(pool_maximum, "pool.maximum", NUMBER, "128", "0..2000", \
+        X(pool_maximum, "pool.maximum", NUMBER, "300", "0..2000", \
           "sandboxes kept ready, at most (each takes some 4 MB)") \
+        X(pool_generation, "pool.generation", NUMBER, "5000", "10..1000000", \
+          "sandboxes after which the interpreter that they are copies of is replaced (it is every four hours besides)") \
         X(scrollback, "scrollback", BYTES, "1MB", "4KB..1GB", \
           "output of a run that is kept for those who come later") \
         X(python_imports, "python.imports", LIST, "numpy,pandas,matplotlib.pyplot", "0..1000", \

@@ -69,6 +69,7 @@ static int role_supervisor(int argc, char **argv, const struct settings *setting
                         .imports = settings->python_imports,
                         .pool = settings->pool_size,
                         .pool_maximum = settings->pool_maximum,
+                        .generation = settings->pool_generation,
                         .scrollback = settings->scrollback,
                 },
                 .monitor = channel,

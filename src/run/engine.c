@@ -20,22 +20,29 @@ enum {
         ZYGOTE_PATIENCE = 120000,           /* milliseconds for all that a class imports */
         ZYGOTE_FAILURES_BEFORE_PLAIN = 2,   /* then it is tried without the class's modules */
         ZYGOTE_FAILURES_BEFORE_REFUSAL = 3, /* then those who wait are told; it is still tried again */
+        GENERATION_MILLISECONDS = 4 * 3600000, /* after so long, or so many forks, a successor takes a zygote's place */
+        GENERATION_LOOK = 60000,               /* how often that is looked at */
+        GENERATION_RETRY = 20,                 /* the old one owes an answer still */
         GROUP_RETRY = 20, /* milliseconds: the kernel empties a group a little after its last process is gone */
 };
 
-static int start_zygote(struct engine *engine, struct error *error);
-static loop_function on_zygote_timer, on_group_timer;
+static int start_zygote(struct zygote *zygote, struct error *error);
+static loop_function on_zygote_timer, on_generation, on_group_timer;
 
 /* The zygote */
 
 /* Killed is not gone: the kernel takes a while to undo a large process, and one that hangs in a system call stays until
  * that ends. The loop does not wait for it. */
-static void kill_zygote(struct engine *engine) {
+static void kill_zygote(struct zygote *zygote) {
+        struct engine *engine = zygote->engine;
+        channel_destroy(steal_pointer(&zygote->channel));
+        if (zygote->pid <= 0)
+                return;
         struct dying_zygote *dying = allocate(sizeof *dying);
-        *dying = (struct dying_zygote){ engine->zygote_pid, engine->dying_zygotes };
+        *dying = (struct dying_zygote){ zygote->pid, engine->dying_zygotes };
         engine->dying_zygotes = dying;
-        (void) kill(engine->zygote_pid, SIGKILL);
-        engine->zygote_pid = 0;
+        (void) kill(zygote->pid, SIGKILL);
+        zygote->pid = 0;
 }
 
 static void reap_zygotes(struct engine *engine) {
@@ -67,9 +74,7 @@ static void zygote_retry(struct engine *engine) {
         if (!engine->zygote_ready)
                 engine->zygote_failures++;
         engine->zygote_ready = false;
-        channel_destroy(steal_pointer(&engine->zygote));
-        if (engine->zygote_pid > 0)
-                kill_zygote(engine);
+        kill_zygote(engine->zygote);
         struct run *run, *next;
         for (run = LIST_FIRST(&engine->pool.parked); run; run = next) {
                 next = LIST_NEXT(run, place);
@@ -87,7 +92,7 @@ static void zygote_retry(struct engine *engine) {
 }
 
 void engine_zygote_hangs(struct engine *engine) {
-        log_event(LOG_ERROR, "zygote.hangs", "pid", log_number(engine->zygote_pid), NULL);
+        log_event(LOG_ERROR, "zygote.hangs", "pid", log_number(engine->zygote->pid), NULL);
         zygote_retry(engine);
 }
 
@@ -95,21 +100,26 @@ static void on_zygote_timer(void *context) {
         struct engine *engine = context;
         struct error error = { 0 };
         reap_zygotes(engine);
-        if (engine->zygote_pid > 0) { /* there is one, and it is still not ready */
+        if (engine->zygote->pid > 0) { /* there is one, and it is still not ready */
                 engine_zygote_hangs(engine);
                 return;
         }
-        if (start_zygote(engine, &error) < 0) {
+        timer_set(engine->zygote_timer, ZYGOTE_PATIENCE);
+        if (start_zygote(engine->zygote, &error) < 0) {
                 log_failure(LOG_ERROR, "zygote.start", &error);
                 zygote_retry(engine);
         }
 }
 
 static void on_zygote_closed(void *context, const struct error *why) {
-        struct engine *engine = context;
+        struct zygote *zygote = context;
+        struct engine *engine = zygote->engine;
         if (!engine->stopping)
                 log_failure(LOG_ERROR, "zygote.lost", why);
-        zygote_retry(engine);
+        if (zygote == engine->zygote)
+                zygote_retry(engine);
+        else
+                kill_zygote(zygote); /* a successor: the next look tries again */
 }
 
 void engine_park(struct engine *engine, struct run *run) {
@@ -122,7 +132,7 @@ void engine_park(struct engine *engine, struct run *run) {
 }
 
 static void on_zygote_ready(struct engine *engine) {
-        log_event(LOG_INFO, "zygote.ready", "pid", log_number(engine->zygote_pid), NULL);
+        log_event(LOG_INFO, "zygote.ready", "pid", log_number(engine->zygote->pid), NULL);
         engine->zygote_ready = true;
         engine->zygote_failures = 0;
         timer_clear(engine->zygote_timer);
@@ -147,9 +157,14 @@ static struct run *find_by_tag(struct engine *engine, uint64_t tag) {
 }
 
 static void on_zygote(void *context, struct message *message) {
-        struct engine *engine = context;
+        struct zygote *zygote = context;
+        struct engine *engine = zygote->engine;
         if (message->type == MESSAGE_READY) {
-                on_zygote_ready(engine);
+                zygote->ready = true;
+                if (zygote == engine->zygote)
+                        on_zygote_ready(engine);
+                else
+                        on_generation(engine);
                 return;
         }
         const struct message_forked *forked = message->body;
@@ -202,14 +217,14 @@ static _Noreturn void exec_zygote(const struct engine *engine, int channel) {
 }
 
 /* The first two words, before there is a loop to wait in: a few milliseconds. */
-static int give_maps(struct engine *engine, int channel, struct error *error) {
+static int give_maps(const struct zygote *zygote, int channel, struct error *error) {
         struct timeval patience = { .tv_sec = 10 };
         if (setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
                 return error_set(error, errno, "waiting for the zygote");
         char byte;
         if (recv(channel, &byte, 1, 0) != 1 || byte != ZYGOTE_WANTS_MAPS)
                 return error_say(error, EPROTO, "the zygote did not start");
-        int result = sandbox_write_maps(&engine->options.host, engine->zygote_pid, error);
+        int result = sandbox_write_maps(&zygote->engine->options.host, zygote->pid, error);
         if (result < 0)
                 return result;
         byte = ZYGOTE_HAS_MAPS;
@@ -218,7 +233,8 @@ static int give_maps(struct engine *engine, int channel, struct error *error) {
         return 0;
 }
 
-static int start_zygote(struct engine *engine, struct error *error) {
+static int start_zygote(struct zygote *zygote, struct error *error) {
+        struct engine *engine = zygote->engine;
         int ends[2];
         int result = channel_pair(ends, error);
         if (result < 0)
@@ -230,14 +246,64 @@ static int start_zygote(struct engine *engine, struct error *error) {
         if (pid == 0)
                 exec_zygote(engine, theirs);
         close_fd(&theirs);
-        engine->zygote_pid = pid;
-        timer_set(engine->zygote_timer, ZYGOTE_PATIENCE);
-        result = give_maps(engine, ours, error);
+        zygote->pid = pid;
+        zygote->ready = false;
+        engine->forks = 0;
+        engine->generation_end = now_milliseconds() + GENERATION_MILLISECONDS;
+        result = give_maps(zygote, ours, error);
         if (result < 0)
                 return result;
         uint64_t receives = MESSAGE_BIT(MESSAGE_READY) | MESSAGE_BIT(MESSAGE_FORKED);
-        return channel_create(engine->loop, steal_fd(&ours), receives, on_zygote, on_zygote_closed, engine,
-                              &engine->zygote, error);
+        return channel_create(engine->loop, steal_fd(&ours), receives, on_zygote, on_zygote_closed, zygote,
+                              &zygote->channel, error);
+}
+
+/* Generations. All programs of one zygote are copies of one memory: what one of them could learn of it (where things
+ * lie, which secret a hash is made with) is true of its siblings. So none is kept for ever. The successor imports while
+ * the old one goes on; what the old one has parked is used up. */
+
+static bool owes_answers(const struct engine *engine) {
+        const struct run *run;
+        LIST_FOREACH(run, &engine->pool.parked, place)
+        if (run->forking)
+                return true;
+        LIST_FOREACH(run, &engine->live, place)
+        if (run->forking)
+                return true;
+        return false;
+}
+
+static void replace_zygote(struct engine *engine) {
+        struct zygote *old = engine->zygote;
+        engine->zygote = old == &engine->zygotes[0] ? &engine->zygotes[1] : &engine->zygotes[0];
+        log_event(LOG_INFO, "zygote.replaced", "old", log_number(old->pid), "pid", log_number(engine->zygote->pid),
+                  NULL);
+        kill_zygote(old);
+}
+
+static void on_generation(void *context) {
+        struct engine *engine = context;
+        struct zygote *other = engine->zygote == &engine->zygotes[0] ? &engine->zygotes[1] : &engine->zygotes[0];
+        bool due = engine->forks >= engine->options.generation || now_milliseconds() >= engine->generation_end;
+        struct error error = { 0 };
+        timer_set(engine->generation_timer, GENERATION_LOOK);
+        reap_zygotes(engine);
+        if (engine->stopping || !engine->zygote_ready)
+                return;
+        if (other->channel && other->ready) {
+                if (owes_answers(engine))
+                        timer_set(engine->generation_timer, GENERATION_RETRY);
+                else
+                        replace_zygote(engine);
+        } else if (!other->channel && due && start_zygote(other, &error) < 0) {
+                log_failure(LOG_ERROR, "zygote.start", &error);
+                kill_zygote(other);
+        }
+}
+
+void engine_forked(struct engine *engine) {
+        if (++engine->forks == engine->options.generation)
+                timer_set(engine->generation_timer, 0);
 }
 
 void engine_run_parked(struct run *run) {
@@ -466,9 +532,15 @@ int engine_create(struct loop *loop, const struct engine_options *options, struc
         engine->zygote_timer = loop_timer(loop, on_zygote_timer, engine);
         pool_init(engine);
         engine->group_timer = loop_timer(loop, on_group_timer, engine);
+        engine->generation_timer = loop_timer(loop, on_generation, engine);
+        for (size_t i = 0; i < array_length(engine->zygotes); i++)
+                engine->zygotes[i].engine = engine;
+        engine->zygote = &engine->zygotes[0];
+        timer_set(engine->zygote_timer, ZYGOTE_PATIENCE);
+        timer_set(engine->generation_timer, GENERATION_LOOK);
         int result = groups_open(&engine->groups, error);
         if (result == 0)
-                result = start_zygote(engine, error);
+                result = start_zygote(engine->zygote, error);
         if (result < 0) {
                 engine_destroy(engine);
                 return result;
@@ -500,11 +572,15 @@ void engine_destroy(struct engine *engine) {
                 next = LIST_NEXT(run, place);
                 run_free(run);
         }
+        for (size_t i = 0; i < array_length(engine->zygotes); i++)
+                if (engine->zygotes[i].engine)
+                        kill_zygote(&engine->zygotes[i]);
         zygote_retry(engine); /* being stopped, it only lets go */
         wait_for_zygotes(engine);
         timer_remove(engine->zygote_timer);
         pool_finish(engine);
         timer_remove(engine->group_timer);
+        timer_remove(engine->generation_timer);
         groups_close(engine->groups);
         free(engine->imports);
         free(engine);

@@ -80,6 +80,13 @@ struct run {
         struct run_limits limits;
 };
 
+struct zygote {
+        struct engine *engine;
+        int32_t pid;
+        struct channel *channel;
+        bool ready;
+};
+
 struct dying_zygote {
         int32_t pid;
         struct dying_zygote *next;
@@ -113,9 +120,10 @@ struct engine {
         bool stopping;
 
         /* The zygote */
-        int32_t zygote_pid;
-        struct channel *zygote;
+        struct zygote zygotes[2], *zygote; /* this one, and a successor for a while */
         bool zygote_ready;
+        uint64_t forks, generation_end; /* of the youngest */
+        struct timer *generation_timer;
         unsigned zygote_failures;           /* in a row, before it was ever ready */
         struct timer *zygote_timer;         /* to start one anew; or while one starts, to give it up */
         struct dying_zygote *dying_zygotes; /* killed, not yet gone */
@@ -180,6 +188,7 @@ void engine_divide(struct engine *engine, uint32_t account); /* an account's sha
 void engine_run_parked(struct run *run);                     /* it is ready to take a program */
 void engine_run_released(struct run *run);                   /* it is ENDED, nothing is held but memory */
 void engine_bury_group(struct engine *engine, struct group *group);
+void engine_forked(struct engine *engine);         /* one sandbox more */
 void engine_zygote_hangs(struct engine *engine); /* it does not answer: it is replaced */
 void engine_forget(struct run *run);
 void on_forget(void *run);

@@ -132,7 +132,7 @@ int run_park(struct run *run, struct error *error) {
                 int fds[IPC_DESCRIPTORS_MAXIMUM] = { keeper_ends[1], program_ends[1] };
                 size_t joins = group_join_fds(run->group, fds + 2, array_length(fds) - 2);
                 struct message_park park = { .tag = (uint64_t) (uintptr_t) run, .control_groups = (uint32_t) joins };
-                channel_send(run->engine->zygote, MESSAGE_PARK, &park, NULL, 0, fds, 2 + joins);
+                channel_send(run->engine->zygote->channel, MESSAGE_PARK, &park, NULL, 0, fds, 2 + joins);
                 run->forking = true;
                 timer_set(run->park_timer, PARK_PATIENCE);
         }

@@ -40,7 +40,9 @@ STOP_LIMIT = 2.0  # one second's grace, then a kill
 OUTPUT_LIMIT = 64 << 20
 BASE = 200000  # uid.base
 ACCOUNT = 1000  # the number of `carrel sandbox`
-USER_UIDS = [65533, 65532]  # one a worker, so that what is left is told apart
+# One a worker, and the server's own range: nobody else's processes have these numbers, so what is left is told apart.
+USER_UIDS = [65520, 65521]
+SERVER_BASE = 3000000
 KNOCKED_OUT = ["seccomp", "landlock", "user-namespace", "pid-namespace", "network-namespace", "ipc-namespace"]
 LIMIT_OF_REASON = {name + "-limit": name for name in ("cpu", "memory", "output", "file", "workspace")} | {"idle": "idle"}
 
@@ -213,7 +215,7 @@ class Sandboxes:
 
     def check_nothing_left(self, pid):
         if self.way == USER:
-            wait_for(lambda: not processes_of(self.uid, self.bait.victim.pid), 3, f"the end of {self.uid}'s processes")
+            no_process_of(self.uid, self.bait.victim.pid)
         else:
             # A control group that holds a process cannot be removed.
             wait_for(lambda: not groups_named(f"carrel.{pid}"), 3, "the end of its control groups")
@@ -246,6 +248,13 @@ def processes_of(uid, *known):
         except OSError:
             pass
     return found
+
+
+def no_process_of(uid, known):
+    end = time.monotonic() + 3
+    while left := processes_of(uid, known):
+        assert time.monotonic() < end, f"processes are left: {left[:5]}"
+        time.sleep(0.02)
 
 
 def groups_named(name):
@@ -290,7 +299,7 @@ class Students:
             info = run.wait_end(timeout=PATIENCE)
             stopped_in = time.monotonic() - stopped if stopped else 0.0
             output = bytes(run.output).replace(b"\r\n", b"\n") if case.check != "raw_bytes" else bytes(run.output)
-            wait_for(lambda: not processes_of(self.uid, self.bait.victim.pid), 3, "the end of its processes")
+            no_process_of(self.uid, self.bait.victim.pid)
             if case.check:
                 getattr(files, case.check)(files.Scene(self.person, self.school, self.bait.words(), output))
             end = LIMIT_OF_REASON.get(info["reason"])
@@ -598,7 +607,10 @@ def zygote_descriptors(school):
 
 
 def count(school):
-    counted = {**school.count(), "of the zygote": zygote_descriptors(school)}
+    try:
+        counted = {**school.count(), "of the zygote": zygote_descriptors(school)}
+    except FileNotFoundError:  # something went while it was looked at
+        return None
     # A worker is kept a while for whoever may come back, and others' sandboxes and mounts come and go on this machine.
     counted["processes"] -= len(school.processes("worker"))
     for other in ("mounts of the host", "control groups"):
@@ -634,15 +646,15 @@ def main(names):
     began = time.monotonic()
     tally = Tally()
     settings = [f"--limits.{name}={value}" for name, value in COMMON.items()]
-    school = School(settings=[*settings, "--limits.output=64MB", "--repl.after=never", "--pool.size=4"])
+    school = School(settings=[*settings, "--limits.output=64MB", f"--uid.base={SERVER_BASE}", "--repl.after=never", "--pool.size=4"])
     try:
         school.enrol_everybody()
         school.start()
         control = Control(school)
         for _ in range(3):
             control.run()
-        wait_for(lambda: count(school) == count(school), 5, "quiet")
-        time.sleep(1)
+        time.sleep(2)
+        wait_for(lambda: count(school) is not None, 5, "quiet")
         before, memory = count(school), memory_of(school)
         for way in WAYS:
             try_way(way, chosen, school, control, tally)

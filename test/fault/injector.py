@@ -19,7 +19,6 @@ SIGUSR1 ends a session; then the answer comes, in a line.
 import ctypes
 import json
 import os
-import re
 import signal
 import struct
 import sys
@@ -118,16 +117,17 @@ def is_after_call(code, offset):
 
 
 def text_of(pid):
-    """Where our own program's code lies in the process: begin, end, load address, the bytes."""
+    """Where the program's own code lies in the process: begin, end, load address, the bytes."""
+    program = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
     base = None
     for line in open(f"/proc/{pid}/maps"):
-        match = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ \d+\s+(\S*/carrel(?:-python)?)(?: |$)", line)
-        if not match:
+        fields = line.split(maxsplit=5)
+        if len(fields) < 6 or fields[5].strip().removesuffix(" (deleted)") != program:
             continue
-        begin, end = int(match[1], 16), int(match[2], 16)
+        begin, end = (int(word, 16) for word in fields[0].split("-"))
         if base is None:
-            base = begin - int(match[4], 16)
-        if "x" in match[3]:
+            base = begin - int(fields[2], 16)
+        if "x" in fields[1]:
             with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
                 memory.seek(begin)
                 return begin, end, base, memory.read(end - begin)

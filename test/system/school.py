@@ -230,10 +230,15 @@ class School:
             "processes": len(descendants(self.process.pid)),
             "mounts": len(pathlib.Path(f"/proc/{supervisor}/mountinfo").read_text().splitlines()),
             "mounts of the host": len(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()),
-            "control groups": len(list(pathlib.Path("/sys/fs/cgroup").glob(f"**/carrel.{supervisor}/**/"))),
+            "control groups": groups_below(f"carrel.{supervisor}"),
             "terminals": len([link for link in links if link.endswith("ptmx")]),
             "descriptors": len(descriptors),
         }
+
+
+def groups_below(name):
+    """How many control groups lie in those of this name. Others come and go meanwhile: os.walk() passes over them."""
+    return sum(f"/{name}" in folder for folder, _, _ in os.walk("/sys/fs/cgroup"))
 
 
 def read_link(path):

@@ -227,21 +227,36 @@ static void the_log_cannot_be_forged(void **state) {
         assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 }
 
+static void test_sizes_for_people(void **state) {
+        (void) state;
+        static const struct {
+                uint64_t bytes;
+                const char *text;
+        } cases[] = {
+                { 0, "0 bytes" },           { 1, "1 byte" },
+                { 1023, "1023 bytes" },     { 1024, "1 KB" },
+                { 1536, "1.5 KB" },         { 64 << 20, "64 MB" },
+                { 1u << 30, "1 GB" },       { 1100000000, "1.02 GB" },
+                { 100ull << 30, "100 GB" }, { 2048ull << 40, "2048 TB" },
+        };
+        for (size_t i = 0; i < array_length(cases); i++) {
+                char text[SIZE_TEXT_BYTES];
+                size_to_text(cases[i].bytes, text);
+                assert_string_equal(text, cases[i].text);
+        }
+        char text[SIZE_TEXT_BYTES];
+        size_to_text(UINT64_MAX, text);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(errors_say_what_was_being_done),
-                cmocka_unit_test(a_failure_is_never_success),
-                cmocka_unit_test(long_errors_are_cut),
-                cmocka_unit_test(numbers_are_plain_decimals),
-                cmocka_unit_test(utf8_is_strict),
-                cmocka_unit_test(hexadecimal_is_lower_case),
-                cmocka_unit_test(random_bytes_differ),
-                cmocka_unit_test(clocks_do_not_go_back),
-                cmocka_unit_test(whole_buffers_cross_a_pipe),
-                cmocka_unit_test(scoped_things_are_given_back),
-                cmocka_unit_test(buffers_grow_and_give_back),
-                cmocka_unit_test(buffers_keep_their_limit),
-                cmocka_unit_test(the_log_cannot_be_forged),
+                cmocka_unit_test(test_sizes_for_people),        cmocka_unit_test(errors_say_what_was_being_done),
+                cmocka_unit_test(a_failure_is_never_success),   cmocka_unit_test(long_errors_are_cut),
+                cmocka_unit_test(numbers_are_plain_decimals),   cmocka_unit_test(utf8_is_strict),
+                cmocka_unit_test(hexadecimal_is_lower_case),    cmocka_unit_test(random_bytes_differ),
+                cmocka_unit_test(clocks_do_not_go_back),        cmocka_unit_test(whole_buffers_cross_a_pipe),
+                cmocka_unit_test(scoped_things_are_given_back), cmocka_unit_test(buffers_grow_and_give_back),
+                cmocka_unit_test(buffers_keep_their_limit),     cmocka_unit_test(the_log_cannot_be_forged),
         };
         return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
