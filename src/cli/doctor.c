@@ -43,7 +43,7 @@ static const char *const state_names[] = { "untried", "stands", "weaker", "missi
 
 struct row {
         const char *name, *tried, *advice;
-        bool required, accepted;
+        bool required, accepted, absent; /* absent: this host lacks it */
         enum state state;
         size_t held;
         char failed[256]; /* attempts that were not refused */
@@ -118,8 +118,10 @@ static void mark_missing(struct doctor *doctor, uint64_t missing) {
                 { WALL_GROUP_CPU, "processor time is limited, but programs are not weighed against each other" },
         };
         for (size_t i = 0; i < WALLS; i++)
-                if (missing & WALL_BIT(i))
+                if (missing & WALL_BIT(i)) {
                         doctor->rows[i].state = MISSING;
+                        doctor->rows[i].absent = true;
+                }
         for (size_t i = 0; i < array_length(weaker); i++) {
                 struct row *row = &doctor->rows[weaker[i].wall];
                 if (row->state != MISSING || row->required)
@@ -265,7 +267,10 @@ static int lay_sockets(struct baits *baits, struct error *error) {
 
 static int lay_process(const struct sandbox_host *host, struct baits *baits, struct error *error) {
         baits->segment = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0666);
-        if (baits->segment < 0)
+        /* Given up at once, so that it goes when we do, though we leave its namespace; until then it can be attached.
+         */
+        if (baits->segment < 0 || shmat(baits->segment, NULL, 0) == (void *) -1 ||
+            shmctl(baits->segment, IPC_RMID, NULL) < 0)
                 return error_set(error, errno, "making shared memory");
         baits->victim = fork();
         if (baits->victim < 0)
@@ -285,8 +290,6 @@ static void take_up_baits(struct baits *baits) {
                 (void) kill(baits->victim, SIGKILL);
                 (void) waitpid(baits->victim, NULL, 0);
         }
-        if (baits->segment >= 0)
-                (void) shmctl(baits->segment, IPC_RMID, NULL);
         if (*baits->secret)
                 (void) unlink(baits->secret);
         solo_remove_workspace(baits->folder);
@@ -327,7 +330,7 @@ static void mark(struct row *row, bool held, const char *saw) {
 }
 
 static int try_limits(struct doctor *doctor, int workspace, struct error *error) {
-        struct message_run_state outcome;
+        struct message_run_state outcome = { 0 };
         struct run_limits limits = limits_from_settings(doctor->settings);
         limits.memory_bytes = SMALL_MEMORY;
         char *memory[] = { (char[]){ "memory" } };
@@ -385,7 +388,7 @@ static void judge(struct doctor *doctor) {
 static bool is_well(const struct doctor *doctor) {
         for (size_t i = 0; i < ROWS; i++) {
                 const struct row *row = &doctor->rows[i];
-                if (row->required && row->state != STANDS && !(row->accepted && row->state == MISSING && !*row->failed))
+                if (row->required && row->state != STANDS && !(row->accepted && row->absent))
                         return false;
         }
         return true;
@@ -400,9 +403,9 @@ static void print_wrapped(const char *label, const char *text) {
         int indent = column;
         for (const char *at = text; *at;) {
                 int length = (int) strcspn(at, " ");
-                if (column + length > WIDTH && column > indent)
+                if (column + 1 + length > WIDTH && column > indent)
                         column = printf("\n%*s", indent, "") - 1;
-                column += printf("%.*s%s", length, at, at[length] ? " " : "");
+                column += printf("%s%.*s", column > indent ? " " : "", length, at);
                 at += length + (at[length] == ' ');
         }
         putchar('\n');

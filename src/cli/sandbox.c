@@ -297,7 +297,7 @@ static int run_plan(const struct plan *plan, const struct settings *settings, co
         int result = sandbox_enter_supervisor(host, error);
         if (result < 0)
                 return result;
-        fd_scoped workspace = open(*made ? made : plan->workspace, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd_scoped workspace = open(plan->workspace ? plan->workspace : made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (workspace < 0)
                 return error_set(error, errno, "opening the program's folder");
         if (*made)

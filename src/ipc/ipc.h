@@ -61,12 +61,12 @@ void channel_send(struct channel *channel, uint16_t type, const void *body, cons
 size_t channel_pending(const struct channel *channel);
 
 /* The same over a bare descriptor, blocking, for processes without a loop (zygote, parked programs, tests).
- * Receiving returns 1 for a message, 0 when the peer is gone, or -errno. `storage` is aligned to 8 bytes, has
+ * Receiving returns 1 for a message, 0 when the peer is gone, or -errno. `place` is aligned to 8 bytes, has
  * IPC_MESSAGE_MAXIMUM bytes and must outlive `message`. */
 enum { IPC_MESSAGE_MAXIMUM = 8 + 4096 + IPC_PAYLOAD_MAXIMUM };
 int message_send(int fd, uint16_t type, const void *body, const void *payload, size_t payload_size, const int *fds,
                  size_t fd_count, struct error *error) must_check;
-int message_receive(int fd, uint64_t receives, void *storage, struct message *ret_message,
+int message_receive(int fd, uint64_t receives, void *place, struct message *ret_message,
                     struct error *error) must_check;
 /* Closes what nobody stole. */
 void message_close_fds(struct message *message);

@@ -68,8 +68,16 @@ static int serve(struct zygote *zygote, struct error *error) {
         }
 }
 
-static void set_environment(void) {
+/* The server's own environment may hold secrets. It lies where the kernel put it, and every program is a copy of this
+ * process: so it is overwritten there, not only forgotten. */
+static void wipe_environment(void) {
+        for (char **variable = environ; *variable; variable++)
+                explicit_bzero(*variable, strlen(*variable));
         clearenv();
+}
+
+static void set_environment(void) {
+        wipe_environment();
         static const char *const variables[][2] = {
                 { "PATH", "/usr/local/bin:/usr/bin:/bin" },
                 { "LANG", "C.UTF-8" },

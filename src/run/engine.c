@@ -16,10 +16,10 @@
 #include <sys/wait.h>
 
 enum {
-        ZYGOTE_RETRY = 1000,                /* milliseconds */
-        ZYGOTE_PATIENCE = 120000,           /* milliseconds for all that a class imports */
-        ZYGOTE_FAILURES_BEFORE_PLAIN = 2,   /* then it is tried without the class's modules */
-        ZYGOTE_FAILURES_BEFORE_REFUSAL = 3, /* then those who wait are told; it is still tried again */
+        ZYGOTE_RETRY = 1000,                   /* milliseconds */
+        ZYGOTE_PATIENCE = 120000,              /* milliseconds for all that a class imports */
+        ZYGOTE_FAILURES_BEFORE_PLAIN = 2,      /* then it is tried without the class's modules */
+        ZYGOTE_FAILURES_BEFORE_REFUSAL = 3,    /* then those who wait are told; it is still tried again */
         GENERATION_MILLISECONDS = 4 * 3600000, /* after so long, or so many forks, a successor takes a zygote's place */
         GENERATION_LOOK = 60000,               /* how often that is looked at */
         GENERATION_RETRY = 20,                 /* the old one owes an answer still */
@@ -284,7 +284,8 @@ static void replace_zygote(struct engine *engine) {
 static void on_generation(void *context) {
         struct engine *engine = context;
         struct zygote *other = engine->zygote == &engine->zygotes[0] ? &engine->zygotes[1] : &engine->zygotes[0];
-        bool due = engine->forks >= engine->options.generation || now_milliseconds() >= engine->generation_end;
+        bool worn = engine->options.generation > 0 && engine->forks >= engine->options.generation;
+        bool due = worn || now_milliseconds() >= engine->generation_end;
         struct error error = { 0 };
         timer_set(engine->generation_timer, GENERATION_LOOK);
         reap_zygotes(engine);

@@ -105,10 +105,10 @@ struct pool_state {
         struct runs parked; /* ready, or getting ready */
         size_t count;
         struct timer *timer;
-        size_t audience;                  /* people who have a page open */
-        size_t burst;                     /* starts since the last quiet moment */
-        uint64_t first_start, last_start; /* of the burst */
-        size_t peak;                      /* the greatest demand of one moment, believed in until … */
+        size_t audience; /* people who have a page open */
+        size_t burst;    /* starts since the last quiet moment */
+        uint64_t last_start;
+        size_t peak; /* the greatest demand of one moment, believed in until … */
         uint64_t peak_until;
 };
 
@@ -188,7 +188,7 @@ void engine_divide(struct engine *engine, uint32_t account); /* an account's sha
 void engine_run_parked(struct run *run);                     /* it is ready to take a program */
 void engine_run_released(struct run *run);                   /* it is ENDED, nothing is held but memory */
 void engine_bury_group(struct engine *engine, struct group *group);
-void engine_forked(struct engine *engine);         /* one sandbox more */
+void engine_forked(struct engine *engine);       /* one sandbox more */
 void engine_zygote_hangs(struct engine *engine); /* it does not answer: it is replaced */
 void engine_forget(struct run *run);
 void on_forget(void *run);

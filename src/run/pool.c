@@ -13,9 +13,9 @@
 #include <fcntl.h>
 
 enum {
-        AT_ONCE = 4,            /* sandboxes being made at the same time ahead of need */
-        QUIET = 150,            /* milliseconds since the last start */
-        PATIENCE = 1000,        /* but no longer than this after the first, however many follow it */
+        AT_ONCE = 4,            /* sandboxes being made at the same time ahead of need, in a quiet moment */
+        DELAY = 20,             /* milliseconds after a start */
+        QUIET = 150,            /* milliseconds after the last start; before, one is made at a time */
         REMEMBERED = 600000,    /* milliseconds for which the demand of a moment is expected to come again */
         PARKED_BYTES = 4 << 20, /* of one parked, with what the kernel keeps for it */
         PART_OF_MEMORY = 8,     /* of what is free, this part may be parked */
@@ -99,39 +99,42 @@ static void drop_surplus(struct engine *engine, size_t wanted) {
 static void on_refill(void *context) {
         struct engine *engine = context;
         struct pool_state *pool = &engine->pool;
-        uint64_t now = now_milliseconds();
+        bool quiet = now_milliseconds() >= pool->last_start + QUIET;
         if (engine->stopping || !engine->zygote_ready)
                 return;
-        bool quiet = now >= pool->last_start + QUIET || now >= pool->first_start + PATIENCE;
-        if (!quiet || some_wait(engine)) {
-                timer_set(pool->timer, QUIET);
+        if (some_wait(engine)) {
+                pool_refill(engine, DELAY);
                 return;
         }
-        remember(pool, pool->burst);
-        pool->burst = 0;
-        size_t wanted = target(engine);
-        for (size_t making = being_made(engine); making < AT_ONCE && pool->count < wanted; making++) {
+        if (quiet) {
+                remember(pool, pool->burst);
+                pool->burst = 0;
+        }
+        size_t wanted = target(engine), at_once = quiet ? AT_ONCE : 1;
+        for (size_t making = being_made(engine); making < at_once && pool->count < wanted; making++) {
                 struct run *run = run_create(engine);
                 LIST_INSERT_HEAD(&pool->parked, run, place);
                 pool->count++;
                 engine_park(engine, run);
         }
+        fprintf(stderr,"POOL count %zu wanted %zu making %zu audience %zu quiet %d\n",pool->count,wanted,being_made(engine),pool->audience,quiet);
         if (pool->count > wanted)
                 drop_surplus(engine, wanted);
+        if (!quiet)
+                pool_refill(engine, QUIET);
 }
 
 void pool_refill(struct engine *engine, uint64_t delay) {
-        timer_set(engine->pool.timer, delay);
+        if (delay == 0 || !timer_is_set(engine->pool.timer))
+                timer_set(engine->pool.timer, delay);
 }
 
 /* One that is ready; else one that will be soonest. */
 struct run *pool_take(struct engine *engine) {
         struct pool_state *pool = &engine->pool;
-        uint64_t now = now_milliseconds();
-        pool->last_start = now;
-        if (pool->burst++ == 0)
-                pool->first_start = now;
-        pool_refill(engine, QUIET);
+        pool->last_start = now_milliseconds();
+        pool->burst++;
+        pool_refill(engine, DELAY);
         struct run *run, *best = NULL;
         LIST_FOREACH(run, &pool->parked, place) {
                 if (run->reason != REASON_NONE)

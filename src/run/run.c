@@ -134,6 +134,7 @@ int run_park(struct run *run, struct error *error) {
                 struct message_park park = { .tag = (uint64_t) (uintptr_t) run, .control_groups = (uint32_t) joins };
                 channel_send(run->engine->zygote->channel, MESSAGE_PARK, &park, NULL, 0, fds, 2 + joins);
                 run->forking = true;
+                engine_forked(run->engine);
                 timer_set(run->park_timer, PARK_PATIENCE);
         }
         for (int i = 0; i < 2; i++) {

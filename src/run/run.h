@@ -43,7 +43,7 @@ struct engine_options {
         const char *imports;     /* names, separated by commas */
         size_t pool;             /* parked runs to hold ready, at least */
         size_t pool_maximum;     /* and at most */
-        size_t generation;       /* forks after which a zygote is replaced */
+        size_t generation;       /* forks after which a zygote is replaced; 0: never for that */
         size_t scrollback;       /* bytes a run */
         bool plain_terminal;     /* no echo, line feeds left alone: for a terminal that is a pipe at our end */
         /* Called on every change of a run's state, and when an ended one is no longer kept. May be NULL. */

@@ -7,6 +7,7 @@
  */
 #include "internal.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 
@@ -16,6 +17,7 @@ enum {
         SAMPLE_QUIET = 5000,
         BUSY_MILLISECONDS = 3, /* of processor time in a period: less is called quiet */
         IDLE_WARNING = 60000,
+        PROCESSES_LOOKED_AT = 256, /* of a run, where no control group counts */
 };
 
 void sample_soon(struct run *run) {
@@ -47,7 +49,7 @@ static void find_program(struct run *run) {
                 run->program_pid = (int32_t) strtol(text, NULL, 10);
 }
 
-/* From /proc/<pid>/stat, for hosts without a control group that counts: the process and what it has waited for. */
+/* From /proc/<pid>/stat: a process and what it has waited for. */
 static uint64_t process_cpu_milliseconds(int32_t pid) {
         char text[1024];
         if (pid <= 0 || read_process_file(pid, "stat", text, sizeof text) <= 0)
@@ -62,9 +64,44 @@ static uint64_t process_cpu_milliseconds(int32_t pid) {
                (uint64_t) sysconf(_SC_CLK_TCK);
 }
 
+/* Children are listed by the thread that forked them. Returns how many `pids` there are now. */
+static size_t add_children(int32_t pid, int32_t pids[static PROCESSES_LOOKED_AT], size_t count) {
+        char path[64], text[4096];
+        snprintf(path, sizeof path, "/proc/%d/task", pid);
+        DIR *threads = opendir(path);
+        for (struct dirent *thread; threads && (thread = readdir(threads));) {
+                if (thread->d_name[0] == '.')
+                        continue;
+                snprintf(path, sizeof path, "task/%.20s/children", thread->d_name);
+                if (read_process_file(pid, path, text, sizeof text) <= 0)
+                        continue;
+                for (char *rest = text, *word; (word = strsep(&rest, " ")) && count < PROCESSES_LOOKED_AT;)
+                        if (*word)
+                                pids[count++] = (int32_t) strtol(word, NULL, 10);
+        }
+        if (threads)
+                closedir(threads);
+        return count;
+}
+
+/* For hosts without a control group that counts: the keeper and all below it, orphans too, since they become the
+ * keeper's. What ended without being waited for is lost, so the sum never goes back. */
+static uint64_t tree_cpu_milliseconds(const struct run *run) {
+        int32_t pids[PROCESSES_LOOKED_AT];
+        size_t count = 0;
+        uint64_t total = 0;
+        if (run->keeper_pid > 0)
+                pids[count++] = run->keeper_pid;
+        for (size_t i = 0; i < count; i++) {
+                total += process_cpu_milliseconds(pids[i]);
+                count = add_children(pids[i], pids, count);
+        }
+        return total > run->cpu_seen ? total : run->cpu_seen;
+}
+
 static uint64_t cpu_milliseconds(const struct run *run) {
         uint64_t counted = run->group ? group_cpu_milliseconds(run->group) : 0;
-        return counted ? counted : process_cpu_milliseconds(run->program_pid);
+        return counted ? counted : tree_cpu_milliseconds(run);
 }
 
 /* In read(0, …), or in the select() with which readline waits for descriptor 0. */

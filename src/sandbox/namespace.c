@@ -97,15 +97,27 @@ int sandbox_write_maps(const struct sandbox_host *host, pid_t pid, struct error 
         return result;
 }
 
+/* A supervisor moves bytes of terminals, never of a network, and a zygote needs neither the host's network nor its
+ * shared memory. Should a program's own namespaces for these not hold, or be left out, it gets to see the supervisor's,
+ * where nothing is. */
+static int leave_network_and_memory(const struct sandbox_host *host, struct error *error) {
+        if (unshare(CLONE_NEWNET) < 0 && sandbox_has(host, WALL_NETWORK_NAMESPACE))
+                return error_set(error, errno, "leaving the host's network");
+        if (unshare(CLONE_NEWIPC) < 0 && sandbox_has(host, WALL_IPC_NAMESPACE))
+                return error_set(error, errno, "leaving the host's shared memory");
+        return 0;
+}
+
 int sandbox_enter_supervisor(const struct sandbox_host *host, struct error *error) {
-        if (unshare(host->root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) < 0)
+        const int own = CLONE_NEWNS | CLONE_NEWUTS;
+        if (unshare(host->root ? own : own | CLONE_NEWUSER) < 0)
                 return error_set(error, errno, "entering namespaces for the supervisor%s",
                                  host->root ? "" : " (does this host let ordinary users make user namespaces?)");
-        if (!host->root) {
-                int result = map_single_ids(0, host->uid, host->uid, host->gid, host->gid, error);
-                if (result < 0)
-                        return result;
-        }
+        int result = host->root ? 0 : map_single_ids(0, host->uid, host->uid, host->gid, host->gid, error);
+        if (result == 0)
+                result = leave_network_and_memory(host, error);
+        if (result < 0)
+                return result;
         /* Slave: what the host mounts later (a network file system) is seen here, nothing of ours is seen there. */
         if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return error_set(error, errno, "making the supervisor's mounts its own");

@@ -22,8 +22,7 @@ static bool mounts_can_be_detached(void) {
         /* With all below it: in a user namespace mounts that came from outside are locked together. */
         fd_scoped tree = open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
         struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
-        return tree >= 0 &&
-               mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0;
+        return tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes) == 0;
 }
 
 static uint64_t try_namespaces(void) {

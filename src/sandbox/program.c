@@ -117,7 +117,8 @@ static int write_identities(uid_t uid, const char *name, struct error *error) {
 /* Limits a process; the control group limits them all together, where there is one. */
 static int set_limits(const struct sandbox_host *host, const struct run_limits *limits, struct error *error) {
         /* Ids are counted over all runs of an account. As an ordinary user each sandbox counts apart (see world.c), its
-         * keeper too. Always a few more than the control group allows: it is to refuse first, since it tells of that. */
+         * keeper too. Always a few more than the control group allows: it is to refuse first, since it tells of that.
+         */
         rlim_t processes = (host->root ? (rlim_t) limits->processes * limits->runs : limits->processes + 1) + 8;
         const struct {
                 __rlimit_resource_t resource;

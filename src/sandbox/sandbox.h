@@ -81,7 +81,8 @@ uint64_t walls_accept(struct sandbox_host *host, uint64_t missing, uint64_t acce
 /* namespace.c */
 
 /* For the supervisor: a mount namespace (and, not being root, a user namespace) of its own, in which it may clone
- * mounts. The process must still be single-threaded. */
+ * mounts; a network without an interface and an IPC namespace, where nothing of the host's is. The process must still
+ * be single-threaded. */
 int sandbox_enter_supervisor(const struct sandbox_host *host, struct error *error) must_check;
 /* For the supervisor: gives a process that has just unshared its user namespace its ids. */
 int sandbox_write_maps(const struct sandbox_host *host, pid_t pid, struct error *error) must_check;

@@ -209,9 +209,6 @@ int sandbox_confine_monitor(const struct sandbox_host *host, struct error *error
 }
 
 int sandbox_confine_supervisor(const struct sandbox_host *host, struct error *error) {
-        /* It moves bytes of terminals, never of a network; nor does a zygote. */
-        if (unshare(CLONE_NEWIPC | CLONE_NEWUTS | (sandbox_has(host, WALL_NETWORK_NAMESPACE) ? CLONE_NEWNET : 0)) < 0)
-                return error_set(error, errno, "entering namespaces for the supervisor");
         /* Signals to sandboxes, and looking at what they wait for, need nothing: who made a user namespace has every
          * right in it. */
         return confine_privileged(host, KEPT_BY_BOTH, error);

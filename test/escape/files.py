@@ -83,7 +83,8 @@ def names(scene):
         assert answer.status < 500, (entry, answer.status)
         for header, value in answer.headers.items():
             assert "\n" not in value and "\r" not in value, (header, value)
-        assert "x.html" not in (answer.headers.get_param("filename", "", "Content-Disposition") or ""), answer.headers
+        if answer.status == 200:
+            assert answer.headers["Content-Disposition"].startswith("attachment;"), (entry, dict(answer.headers))
 
 
 def swap(scene):

@@ -609,14 +609,13 @@ def zygote_descriptors(school):
 def count(school):
     try:
         counted = {**school.count(), "of the zygote": zygote_descriptors(school)}
+        own = school.the_process("supervisor")
+        counted["control groups"] = sum(len(list(path.glob("run.*"))) for path in groups_named(f"carrel.{own}"))
     except FileNotFoundError:  # something went while it was looked at
         return None
     # A worker is kept a while for whoever may come back, and others' sandboxes and mounts come and go on this machine.
     counted["processes"] -= len(school.processes("worker"))
-    for other in ("mounts of the host", "control groups"):
-        counted.pop(other)
-    own = school.the_process("supervisor")
-    counted["control groups"] = len(list(pathlib.Path("/sys/fs/cgroup").glob(f"**/carrel.{own}/run.*")))
+    counted.pop("mounts of the host")
     return counted
 
 

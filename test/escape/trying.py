@@ -74,6 +74,11 @@ SPACE = ctypes.create_string_buffer(4096)
 HERE = ctypes.addressof(SPACE)
 
 
+# A struct iovec of eight bytes: of none, the kernel does not even ask whose they are.
+VECTOR = (ctypes.c_size_t * 2)(HERE + 2048, 8)
+IOV = ctypes.addressof(VECTOR)
+
+
 def text(value):
     """The address of a C string."""
     keep.append(ctypes.create_string_buffer(value.encode()))

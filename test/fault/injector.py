@@ -9,6 +9,7 @@ What is watched is one "part" of a run:
     self       the process itself (supervisor or zygote), and none that it forks
     keeper     the child that the zygote clones
     program    the child of that one, until the student's text begins
+    start      a zygote's own start: the child that the supervisor forks, until it says that it is ready
 
 One session a line on the standard input:
     {"pid": 1, "part": "keeper", "site": null}                        records: which sites are met, in what order
@@ -26,8 +27,10 @@ import sys
 SEIZE, SYSCALL, CONT, DETACH, INTERRUPT, LISTEN = 0x4206, 24, 7, 17, 0x4207, 0x4208
 GETREGS, SETREGS, GETEVENTMSG, GET_SYSCALL_INFO = 12, 13, 0x4201, 0x420E
 IS_ENTRY = 1
-OPTION_SYSGOOD, OPTION_FORK, OPTION_VFORK, OPTION_CLONE = 1, 2, 4, 8
-EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_STOP = 1, 2, 3, 128
+OPTION_SYSGOOD, OPTION_FORK, OPTION_VFORK, OPTION_CLONE, OPTION_EXEC = 1, 2, 4, 8, 16
+EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_EXEC, EVENT_STOP = 1, 2, 3, 4, 128
+FORKS = (EVENT_FORK, EVENT_VFORK, EVENT_CLONE)
+SYSTEM_CALL = signal.SIGTRAP | 0x80
 WALL, NO_THREAD = 0x40000000, 0x20000000
 
 SYS_CLOSE_RANGE, SYS_SENDMSG = 436, 46
@@ -104,6 +107,7 @@ class Tracee:
     def close(self):
         if self.memory is not None:
             os.close(self.memory)
+        self.memory = None
 
 
 def is_after_call(code, offset):
@@ -153,6 +157,8 @@ class Session:
         options = OPTION_SYSGOOD
         if self.part != "self":
             options |= OPTION_FORK | OPTION_VFORK | OPTION_CLONE
+        if self.part == "start":
+            options |= OPTION_EXEC
         ptrace(SEIZE, self.root, 0, options)
         self.tracees[self.root] = Tracee(self.root, "self" if self.part == "self" else "root", self.text)
         if self.part == "self":
@@ -164,14 +170,16 @@ class Session:
     def resume(self, tracee, signal_number=0):
         ptrace(SYSCALL if self.is_watched(tracee) else CONT, tracee.pid, 0, signal_number)
 
-    def let_go(self, tracee):
-        ptrace(DETACH, tracee.pid)
+    def let_go(self, tracee, signal_number=0):
+        ptrace(DETACH, tracee.pid, 0, signal_number)
         tracee.close()
         del self.tracees[tracee.pid]
 
     def part_of_child(self, parent):
         if self.part == "self" or parent is None:
             return None
+        if self.part == "start":
+            return {"root": "start"}.get(parent.part)
         return {"root": "keeper", "keeper": "program"}.get(parent.part)
 
     # One stop
@@ -203,6 +211,13 @@ class Session:
             tracee.set_registers(registers)
             tracee.pending = None
 
+    @staticmethod
+    def is_over(tracee):
+        """The last call before the student's text, and from there on it is Python's; a zygote's word that it is ready."""
+        if tracee.part == "start":
+            return tracee.last == SYS_SENDMSG
+        return tracee.part == "program" and tracee.ready_sent and tracee.last == SYS_CLOSE_RANGE
+
     def on_system_call(self, tracee):
         registers = tracee.registers()
         if tracee.is_entering():
@@ -210,8 +225,7 @@ class Session:
             self.on_entry(tracee, registers)
         else:
             self.on_exit(tracee, registers)
-            # The last call before the student's text: from here on it is Python's.
-            if tracee.part == "program" and tracee.ready_sent and tracee.last == SYS_CLOSE_RANGE:
+            if self.is_over(tracee):
                 self.let_go(tracee)
                 return
         self.resume(tracee)
@@ -219,25 +233,29 @@ class Session:
     def on_stop(self, pid, status):
         tracee = self.tracees.get(pid)
         event, number = status >> 16, os.WSTOPSIG(status)
+        is_signal = event == 0 and number != SYSTEM_CALL
         if tracee is None:  # a child whose parent's event comes later
             self.tracees[pid] = tracee = Tracee(pid, None, self.text)
             return
-        if event in (EVENT_FORK, EVENT_VFORK, EVENT_CLONE):
+        # Any stop takes back an interrupt that is under way: the first that comes is the one to leave at.
+        if self.stopping and tracee.pending is None and event not in FORKS:
+            self.let_go(tracee, number if is_signal else 0)
+        elif event in FORKS:
             child = ctypes.c_ulong()
             ptrace(GETEVENTMSG, pid, 0, ctypes.addressof(child))
             self.adopt(child.value, self.part_of_child(tracee))
             self.resume(tracee)
+        elif event == EVENT_EXEC:
+            tracee.text = text_of(pid)
+            tracee.close()
+            self.resume(tracee)
         elif event == EVENT_STOP:
-            if self.stopping:
-                self.let_go(tracee)
-            elif tracee.part is None:
-                tracee.stopped = True
-            else:
+            if tracee.part is not None:
                 self.resume(tracee)
-        elif number == signal.SIGTRAP | 0x80:
-            self.on_system_call(tracee)
-        else:
+        elif is_signal:
             self.resume(tracee, number)
+        else:
+            self.on_system_call(tracee)
 
     def adopt(self, pid, part):
         """The child's first stop and the parent's word of it come in either order."""

@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -156,7 +157,19 @@ def test_groups_go_with_their_runs(school, ada):
         ada.run(f"print('run', {i})").expect(f"run {i}")
     for run in ada.request("run.list")["runs"]:
         ada.terminal(run["run"]).close()
-    wait_for(lambda: len(run_groups()) <= 2, 30, f"the pool's groups alone, not {run_groups()}")
+    wait_for_groups(2)
+
+
+def wait_for_groups(count):
+    """Until there are no more than those of the pool."""
+    end = time.monotonic() + 30
+    while len(run_groups()) > count:
+        assert time.monotonic() < end, {group.name: names_in(group) for group in run_groups()}
+        time.sleep(0.1)
+
+
+def names_in(group):
+    return [name_of(pid) for pid in (group / "cgroup.procs").read_text().split()]
 
 
 def test_a_supervisor_that_is_killed(school):

@@ -11,8 +11,8 @@ held("its root", lambda: os.listdir("/proc/1/root"))
 held("its folder", lambda: os.readlink("/proc/1/cwd"))
 held("its program", lambda: os.readlink("/proc/1/exe"))
 held("its descriptors", lambda: os.listdir("/proc/1/fd"))
-held("read its memory", lambda: call("process_vm_readv", 1, HERE, 1, HERE, 1, 0))
-held("write its memory", lambda: call("process_vm_writev", 1, HERE, 1, HERE, 1, 0))
+held("read its memory", lambda: call("process_vm_readv", 1, IOV, 1, IOV, 1, 0))
+held("write its memory", lambda: call("process_vm_writev", 1, IOV, 1, IOV, 1, 0))
 
 
 def take_descriptor():

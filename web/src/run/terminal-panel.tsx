@@ -181,6 +181,13 @@ function titleOf(desk: Desk, info: RunInfo): string {
 
 const isBad = (info: RunInfo): boolean =>
   info.state === "ended" &&
-  (["cpu-limit", "memory-limit", "output-limit", "file-limit", "workspace-limit", "failed", "killed"].includes(
-    info.reason ?? "",
-  ) || (info.exit ?? 0) > 0);
+  ([
+    "cpu-limit",
+    "memory-limit",
+    "output-limit",
+    "file-limit",
+    "workspace-limit",
+    "failed",
+    "killed",
+  ].includes(info.reason ?? "") ||
+    (info.exit ?? 0) > 0);
