@@ -26,6 +26,10 @@
           "the data directory: the database and everybody's files") \
         X(log_level, "log.level", CHOICE, "info", "debug|info|warning|error", \
           "the least that is logged") \
+        X(web_connections, "web.connections", NUMBER, "2000", "10..1000000", \
+          "connections at once") \
+        X(web_connections_address, "web.connections-address", NUMBER, "1000", "1..1000000", \
+          "connections at once from one address (a school may sit behind one)") \
         X(uid_base, "uid.base", NUMBER, "200000", "65536..4294000000", \
           "started by root: first of the 65536 user numbers that programs and files get") \
         X(uid_service, "uid.service", NUMBER, "199999", "1..4294000000", \

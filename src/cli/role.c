@@ -121,6 +121,8 @@ static int role_web(int argc, char **argv, const struct settings *settings, stru
                 .page_fd = page_fd,
                 .store_path = "/store/carrel.db",
                 .settings = settings,
+                .connections = (unsigned) settings->web_connections,
+                .connections_per_address = (unsigned) settings->web_connections_address,
                 .confine = confine_web,
                 .confine_context = &confinement,
         };

@@ -333,8 +333,11 @@ void engine_divide(struct engine *engine, uint32_t account) {
         LIST_FOREACH(run, &engine->live, place)
         computing += run->told.account == account && run->busy;
         LIST_FOREACH(run, &engine->live, place) {
-                uint32_t among = computing + !run->busy, weight = run->limits.cpu_weight / (among > 0 ? among : 1);
-                if (run->told.account != account || !run->group || run->weight == weight)
+                if (run->told.account != account || !run->group)
+                        continue;
+                uint32_t others = computing - (run->busy && computing > 0);
+                uint32_t weight = run->limits.cpu_weight / (1 + others);
+                if (run->weight == weight)
                         continue;
                 struct error error = { 0 };
                 if (group_set_weight(run->group, weight, &error) < 0)

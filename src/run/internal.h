@@ -63,16 +63,16 @@ struct run {
         uint64_t sample_period;          /* milliseconds; grows while nothing happens */
         uint64_t cpu_seen, cpu_at_input; /* milliseconds */
         bool idle_warned;
-        bool busy;       /* computed when it was last looked at: what counts where an account's share is divided */
-        uint32_t weight; /* of its group as last set */
 
         /* Limits that are counted here */
-        uint64_t printed;              /* bytes */
+        bool busy;                     /* computed when it was last looked at: it takes part in its owner's share */
         bool told_processes;           /* that one more could not be started */
-        uint32_t uid;                  /* inside number of the owner of its home */
-        uint64_t measured;             /* when its home was last asked about; 0: never */
-        bool measuring;                /* the answer is due */
+        bool measuring;                /* what its home holds was asked, and the answer is due */
         bool has_usage, told_usage;    /* it was measured once; over the limit, and told */
+        uint32_t weight;               /* of its group as last set */
+        uint32_t uid;                  /* inside number of the owner of its home */
+        uint64_t printed;              /* bytes */
+        uint64_t measured;             /* when its home was last asked about; 0: never */
         struct file_usage usage_first; /* at its start */
 
         /* For people */

@@ -117,7 +117,6 @@ static void on_refill(void *context) {
                 pool->count++;
                 engine_park(engine, run);
         }
-        fprintf(stderr,"POOL count %zu wanted %zu making %zu audience %zu quiet %d\n",pool->count,wanted,being_made(engine),pool->audience,quiet);
         if (pool->count > wanted)
                 drop_surplus(engine, wanted);
         if (!quiet)

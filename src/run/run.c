@@ -232,6 +232,7 @@ static void on_parked(struct run *run, struct message *message) {
                 return;
         }
         run->parked = true;
+        group_close_joins(run->group);
         get_ahead(run);
         if (run->pidfd >= 0 && run->reason == REASON_NONE)
                 become_parked(run);

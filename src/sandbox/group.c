@@ -347,6 +347,11 @@ size_t group_join_fds(const struct group *group, int fds[], size_t capacity) {
         return count;
 }
 
+void group_close_joins(struct group *group) {
+        for (size_t i = 0; i < CONTROLLERS; i++)
+                close_fd(&group->joins[i]);
+}
+
 /* Swapping counts as well: a program that may not have the memory may not have the disk instead, and slow all others
  * down. Not every host counts it. */
 static int set_memory(struct group *group, uint64_t bytes, struct error *error) {

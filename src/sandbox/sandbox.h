@@ -148,6 +148,8 @@ const char *groups_describe(const struct groups *groups);
 int group_create(struct groups *groups, struct group **ret_group, struct error *error) must_check;
 /* Descriptors to write "0" into, for whoever joins; the group's own. Returns how many. */
 size_t group_join_fds(const struct group *group, int fds[], size_t capacity);
+/* All that will join by them has joined: a thousand runs need not hold them. */
+void group_close_joins(struct group *group);
 /* Memory and processes. */
 int group_set_limits(struct group *group, const struct run_limits *limits, struct error *error) must_check;
 /* Its share of the processor against other groups', of 100. */

@@ -1,50 +1,64 @@
-"""A class of 60 presses Run in one moment: the median and the last first byte, against 60 bare python3 at once."""
+"""A class of 60, 150 or 300 presses Run in one moment: the median and the last first byte, against 60 bare python3."""
 
-import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from common import CLASS, HELLO, PYTHON, SCIENTIFIC, Connection, Results, Session
-from common import arguments, first_byte, password_of, percentile, quiet, serve
+from common import CLASS, PYTHON, Results
+from common import arguments, first_byte, percentile, quiet, serve_many
+from wire import Wire, first_bytes
 
 PUPILS = 60
+LINES = 5
+# Each writes a file of one name and prints what it reads back from it: so nobody's file or output is at another's.
+PROGRAM = """{imports}
+import time
+print("{mark} 0", flush=True)
+open("mark.txt", "w").write("{mark}")
+for number in range(1, 5):
+    time.sleep(0.2)
+    print(open("mark.txt").read(), number, flush=True)
+"""
+IMPORTS = {"hello": "", "numpy+pandas+pyplot": "import numpy, pandas, matplotlib.pyplot"}
 
 
-async def join(school, name):
-    session = Session(school.address)
-    session.sign_in(name, password_of(name))
-    return await Connection.open(session, CLASS)
+class Class:
+    """Pupils, each with a page open."""
 
+    def __init__(self, sessions):
+        self.wires = [Wire(session, CLASS) for session in sessions]
+        self.programs = {}
+        for kind, imports in IMPORTS.items():
+            for number, wire in enumerate(self.wires):
+                text = PROGRAM.format(imports=imports, mark=f"pupil-{number}")
+                self.programs[kind, number] = wire.save(f"{len(kind)}.py", text)
 
-async def one_run(connection, text, turn):
-    """Seconds to the first byte, and proof that the output is the own one."""
-    person = connection.hello["person"]
-    path = f"Local/{person['folder']}/burst.py"
-    mark = f"{person['name']} {turn}"
-    await connection.request("file.save", path=path, text=text.replace("hi", mark), overwrite=True)
+    def burst(self, kind, count):
+        """Seconds to each first byte of `count` pupils."""
+        wires = self.wires[:count]
+        for wire in wires:
+            wire.events.clear()
+            wire.output.clear()
+        requests = [
+            wire.request_frame("run.start", path=self.programs[kind, number], columns=80, rows=24)[1]
+            for number, wire in enumerate(wires)
+        ]
+        seconds = first_bytes(wires, requests)
+        for number, wire in enumerate(wires):
+            self.check(wire, f"pupil-{number}")
+        time.sleep(1.5)  # the pool is refilled meanwhile
+        return seconds
 
-    async def press():
-        started = time.perf_counter()
-        run = await connection.start(path)
-        await run.expect(mark + "\r\n", timeout=60)
-        return run.first_byte_at - started, run
+    @staticmethod
+    def check(wire, mark):
+        (run,) = wire.output
+        wire.expect(run, ">>> ")
+        shown = wire.output[run].decode().split("\r\n")[:LINES]
+        assert shown == [f"{mark} {number}" for number in range(LINES)], f"{mark} was shown {shown}"
+        wire.close_run(run)
 
-    async def check_and_close(run):
-        shown = [line for line in run.text.splitlines() if line.startswith("pupil")]
-        assert shown == [mark], f"{mark} was shown {shown}"
-        await run.close()
-
-    return press, check_and_close
-
-
-async def burst(connections, text, turn):
-    prepared = [await one_run(connection, text, turn) for connection in connections]
-    await asyncio.sleep(1.0)
-    done = await asyncio.gather(*(press() for press, _ in prepared))
-    for (_, check_and_close), (_, run) in zip(prepared, done):
-        await check_and_close(run)
-    await asyncio.sleep(1.0)
-    return [seconds for seconds, _ in done]
+    def close(self):
+        for wire in self.wires:
+            wire.close()
 
 
 def rival_burst(text):
@@ -57,39 +71,48 @@ def median_and_last(bursts):
     return percentile([percentile(b, 0.5) for b in bursts], 0.5), percentile([max(b) for b in bursts], 0.5)
 
 
-async def measure(school, turns):
-    connections = [await join(school, f"pupil-{number}") for number in range(PUPILS)]
-    await burst(connections, HELLO, "warm")
+def measure(sessions, turns, sizes):
+    pupils = Class(sessions)
+    time.sleep(6 if len(sessions) > PUPILS else 2)  # a page is open for each: as many are parked
     quiet()
-    hello, scientific, bare = [], [], []
+    ours, bare = {}, []
     for turn in range(turns):
-        hello.append(await burst(connections, HELLO, turn))
-        bare.append(rival_burst(HELLO))
-        scientific.append(await burst(connections, SCIENTIFIC, f"s{turn}"))
-    for connection in connections:
-        await connection.close()
-    return hello, scientific, bare
+        for kind in IMPORTS:
+            ours.setdefault((kind, PUPILS), []).append(pupils.burst(kind, PUPILS))
+        bare.append(rival_burst('print("hi")'))
+        time.sleep(0.5)
+    for size in sizes:
+        for _ in range(max(1, turns // 2)):
+            time.sleep(size / 60)
+            ours.setdefault(("hello", size), []).append(pupils.burst("hello", size))
+    pupils.close()
+    return ours, bare
+
+
+BARS = {("hello", PUPILS): (60, 150), ("numpy+pandas+pyplot", PUPILS): (150, 400)}
 
 
 def main():
     options = arguments(__doc__)
-    school = serve([f"pupil-{number}" for number in range(PUPILS)], options)
+    sizes = [150] if options.quick else [150, 300]
+    school, sessions = serve_many(max(sizes), options)
     try:
-        hello, scientific, bare = asyncio.run(measure(school, 1 if options.quick else 7))
+        ours, bare = measure(sessions, 2 if options.quick else 7, sizes)
         school.stop()
     finally:
         school.remove()
-    # One burst of the rival is enough: it takes as long as all the rest together.
-    bare_imports = [rival_burst(SCIENTIFIC)]
+    # One burst of this rival is enough: it takes as long as all the rest together.
+    rivals = {"hello": ("python3", bare), "numpy+pandas+pyplot": ("python3 imports", [])}
+    if not options.quick:
+        rivals["numpy+pandas+pyplot"][1].append(rival_burst(IMPORTS["numpy+pandas+pyplot"] + '\nprint("hi")'))
     results = Results("burst")
-    for what, ours, rival_name, rival, median_bar, last_bar in (
-        ("hello", hello, "python3", bare, 60, 150),
-        ("numpy+pandas+pyplot", scientific, "python3 imports", bare_imports, 150, 400),
-    ):
-        median, last = median_and_last(ours)
-        rival_median, rival_last = median_and_last(rival)
-        results.add(f"{PUPILS} x {what}, median", median, rival_name, rival_median, at_most=median_bar)
-        results.add(f"{PUPILS} x {what}, last", last, rival_name, rival_last, at_most=last_bar)
+    for (kind, size), bursts in ours.items():
+        name, rival_bursts = rivals[kind]
+        rival_median, rival_last = median_and_last(rival_bursts) if rival_bursts and size == PUPILS else (None, None)
+        median, last = median_and_last(bursts)
+        median_bar, last_bar = BARS.get((kind, size), (None, None))
+        results.add(f"{size} x {kind}, median", median, name, rival_median, at_most=median_bar)
+        results.add(f"{size} x {kind}, last", last, name, rival_last, at_most=last_bar)
     results.show(options.json)
 
 

@@ -2,11 +2,15 @@
 
 import argparse
 import gc
+import hashlib
 import json
 import os
 import pathlib
 import platform
+import resource
+import secrets
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +22,7 @@ from school import CLASS, School, password_of  # noqa: E402,F401
 from carrel import Connection, Session  # noqa: E402,F401
 
 PYTHON = "/usr/bin/python3"
+DEFAULT_POOL = "--pool.maximum=300"  # as the settings have it; the tests' School holds it small
 HELLO = 'print("hi")'
 SCIENTIFIC = 'import numpy, pandas, matplotlib.pyplot\nprint("hi")'
 BWRAP = ["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
@@ -32,11 +37,56 @@ def arguments(description):
 
 
 def serve(people, options):
-    school = School(settings=[f"--{setting}" for setting in options.set])
+    school = School(settings=[DEFAULT_POOL, *(f"--{setting}" for setting in options.set)])
     school.carrel("class", "add", CLASS, "--title", "Measured", "--data", school.data)
     for name in people:
         school.add_person(name)
     return school.start()
+
+
+def serve_many(count, options, *settings):
+    """A server with `count` people, pupil-0 …, and a session of each. Written into the database before it starts, since
+    a thousand passwords take a while."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    school = School(settings=[DEFAULT_POOL, *settings, *(f"--{setting}" for setting in options.set)])
+    school.carrel("class", "add", CLASS, "--title", "Measured", "--data", school.data)
+    school.add_person("model")
+    now, sessions = int(time.time() * 1000), []
+    with sqlite3.connect(school.data / "store" / "carrel.db") as store:
+        (password,) = store.execute("select password from account where name = 'model'").fetchone()
+        (klass,) = store.execute("select id from class").fetchone()
+        for number in range(count):
+            name, identifier = f"pupil-{number}", number + 10
+            session = Session(school.address)
+            session.cookie = secrets.token_urlsafe(32)
+            digest = hashlib.blake2b(session.cookie.encode(), digest_size=32).hexdigest()
+            row = (identifier, name, name, name, "student", password, 1, now)
+            store.execute(f"insert into account values ({', '.join('?' * len(row))})", row)
+            store.execute("insert into enrolment values (?, ?)", (klass, identifier))
+            store.execute("insert into session values (?, ?, ?, ?)", (digest, identifier, now, now))
+            sessions.append(session)
+    return school.start(), sessions
+
+
+def pss(pids):
+    """Bytes of memory that these processes take, what several share counted once."""
+    total = 0
+    for pid in pids:
+        try:
+            text = pathlib.Path("/proc", str(pid), "smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) * 1024
+    return total
+
+
+def available():
+    """Bytes that the kernel could still give: what went from it was taken by processes or by the kernel for them."""
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("/proc/meminfo tells no MemAvailable")
 
 
 def quiet():
@@ -85,31 +135,35 @@ def machine():
 
 
 class Results:
-    """Rows of what was measured. A bar is what the design promises: "<= 2" in the row's unit, or ">= 5" times the rival."""
+    """Rows of what was measured. A bar is what the design promises: in the row's unit, or times the rival."""
 
     def __init__(self, bench):
         self.bench = bench
         self.rows = []
 
-    def add(self, what, seconds, rival_name=None, rival=None, at_most=None, at_least_ratio=None, at_most_times=None):
-        value = seconds * 1000
+    def add(self, what, seconds, rival_name=None, rival=None, at_most=None, at_least_ratio=None):
+        """A time, shown in milliseconds, beside the rival's."""
+        rival_text = f"{rival_name}: {rival * 1000:.2f} ms" if rival else None
         ratio = rival / seconds if rival else None
+        self.add_value(what, seconds * 1000, "ms", rival_text, ratio, at_most, at_least_ratio=at_least_ratio)
+
+    def add_value(self, what, value, unit, rival=None, ratio=None, at_most=None, at_least=None, at_least_ratio=None):
         bars, met = [], True
         if at_most is not None:
-            bars.append(f"<= {at_most} ms")
+            bars.append(f"<= {at_most} {unit}")
             met = met and value <= at_most
+        if at_least is not None:
+            bars.append(f">= {at_least} {unit}")
+            met = met and value >= at_least
         if at_least_ratio is not None:
             bars.append(f">= {at_least_ratio} times faster")
             met = met and ratio is not None and ratio >= at_least_ratio
-        if at_most_times is not None:
-            bars.append(f"<= {at_most_times} times as long")
-            met = met and seconds <= at_most_times * rival
         self.rows.append(
             {
                 "what": what,
                 "value": round(value, 3),
-                "unit": "ms",
-                "rival": f"{rival_name}: {rival * 1000:.2f} ms" if rival else None,
+                "unit": unit,
+                "rival": rival,
                 "ratio": round(ratio, 2) if ratio else None,
                 "bar": ", ".join(bars) or None,
                 "met": met if bars else None,
@@ -117,11 +171,12 @@ class Results:
         )
 
     def show(self, as_json):
-        print(machine())
+        print(f"{machine()}; load {os.getloadavg()[0]:.1f}")
         for row in self.rows:
             verdict = {True: "met", False: "NOT MET", None: ""}[row["met"]]
             rival = f"{row['rival']} ({row['ratio']} x)" if row["rival"] else ""
-            print(f"  {row['what']:<34} {row['value']:>9.2f} ms  {rival:<42} {row['bar'] or '':<30} {verdict}")
+            value = f"{row['value']:>9.2f} {row['unit']:<8}"
+            print(f"  {row['what']:<42} {value} {rival:<42} {row['bar'] or '':<30} {verdict}".rstrip())
         if as_json:
             print(json.dumps({"bench": self.bench, "machine": machine(), "rows": self.rows}))
         sys.stdout.flush()

@@ -395,6 +395,7 @@ def try_part(server, part, arguments, report):
     stride = {"start": 4}.get(part, 1) * (1 if server.as_root else 3)
     chosen = choose(sites, arguments.all, stride)
     name_lines(chosen)
+    chosen = [site for site in chosen if re.search(arguments.match, str(site))]
     begun, counts = time.monotonic(), collections.Counter(report.counts)
     for site in chosen:
         if arguments.verbose:
@@ -410,6 +411,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--match", default="", help="only sites whose description has this (a regular expression)")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     if os.uname().machine != "x86_64" or os.getuid() != 0:

@@ -124,7 +124,7 @@ def test_processes(enter):
         "            os._exit(0)\n    except BlockingIOError as error:\n        refused += 1\nprint(refused, 'refused')"
     )
     assert int(run.expect(" refused").split()[-1]) >= 28
-    run.expect("at once")
+    ada.wait(lambda: "at once" in run.text, what="the sentence, before or after the program's own last line")
     run.wait_state("repl")
     time.sleep(1.5)
     run.type("print(7 * 6)\r")
@@ -134,11 +134,12 @@ def test_processes(enter):
 
 
 def test_threads_count_as_processes(enter):
-    run = enter("small").run(
+    ada = enter("small")
+    run = ada.run(
         "import threading, time\nfor i in range(40):\n    threading.Thread(target=time.sleep, args=(2,), daemon=True).start()"
     )
     run.expect("can't start new thread")
-    run.expect("12 processes and threads")
+    ada.wait(lambda: "12 processes and threads" in run.text, what="Carrel's sentence")
 
 
 def test_file_size(enter):
