@@ -48,17 +48,42 @@ static void watch(int channel, pid_t program) {
                                 tell_ended(channel, status, &usage);
                                 return;
                         }
+                if (pid < 0)
+                        return; /* it always has a child; to end is better than to wait for what it cannot see */
                 struct pollfd peer = { .fd = channel, .events = POLLIN };
                 if (ppoll(&peer, 1, NULL, &none) > 0)
                         return; /* nothing is ever said to a keeper: this is the supervisor's end */
         }
 }
 
-static void block_child_signal(void) {
+/* Until watch() waits for it, the end of a child stays pending. The zygote ignores it, and a program must not inherit
+ * that. */
+static int hold_child_signal(struct error *error) {
         sigset_t child;
         sigemptyset(&child);
         sigaddset(&child, SIGCHLD);
-        sigprocmask(SIG_BLOCK, &child, NULL);
+        if (signal(SIGCHLD, SIG_DFL) == SIG_ERR || sigprocmask(SIG_BLOCK, &child, NULL) < 0)
+                return error_set(error, errno, "holding back the signal of a child's end");
+        return 0;
+}
+
+/* Without a handler the signal would end no ppoll(), and the program's end go unseen. */
+static int handle_child_signal(struct error *error) {
+        struct sigaction action = { .sa_handler = on_child };
+        if (sigaction(SIGCHLD, &action, NULL) < 0)
+                return error_set(error, errno, "asking for the signal of a child's end");
+        return 0;
+}
+
+/* All that is not for waiting and telling. The standard streams are the server's log: nothing of a sandbox may write
+ * there. */
+static int close_world(struct world *world, struct message *park, struct error *error) {
+        close_fd(&world->terminal);
+        message_close_fds(park);
+        close(STDIN_FILENO);
+        close(STDOUT_FILENO);
+        close(STDERR_FILENO);
+        return handle_child_signal(error);
 }
 
 static pid_t fork_program(const struct sandbox_host *host, int keeper_channel, int program_channel,
@@ -84,10 +109,9 @@ void keeper_run(const struct sandbox_host *host, struct message *park) {
         if (park->fd_count != request->control_groups + 2u)
                 _exit(1);
         prctl(PR_SET_NAME, "carrel-keeper", 0, 0, 0);
-        signal(SIGCHLD, SIG_DFL); /* the zygote ignores it, and a program must not inherit that */
-        block_child_signal();
         struct world world;
-        if (sandbox_make_world(host, park->fds + 2, request->control_groups, &world, &error) < 0)
+        if (hold_child_signal(&error) < 0 ||
+            sandbox_make_world(host, park->fds + 2, request->control_groups, &world, &error) < 0)
                 give_up(channel, &error);
         for (size_t i = 0; i < request->control_groups; i++)
                 close_fd(&park->fds[2 + i]); /* joined; the program has no business with them */
@@ -96,22 +120,16 @@ void keeper_run(const struct sandbox_host *host, struct message *park) {
                 error_set(&error, errno, "forking the program");
                 give_up(channel, &error);
         }
-        close_fd(&world.terminal);
-        message_close_fds(park);
-        struct sigaction action = { .sa_handler = on_child };
-        sigaction(SIGCHLD, &action, NULL);
+        /* The walls before the word that it is ready: what fails here is told in its place, and no text ever runs
+         * beside an open keeper. */
+        if (close_world(&world, park, &error) < 0 || sandbox_confine_keeper(&error) < 0)
+                give_up(channel, &error);
         struct message_parked answer = { .program = program };
         const int fds[] = { world.master, world.hints };
         if (message_send(channel, MESSAGE_PARKED, &answer, NULL, 0, fds, array_length(fds), &error) < 0)
                 _exit(1);
         close_fd(&world.master);
         close_fd(&world.hints);
-        /* The standard streams are the server's log: nothing of a sandbox may write there. */
-        close(STDIN_FILENO);
-        close(STDOUT_FILENO);
-        close(STDERR_FILENO);
-        if (sandbox_confine_keeper(&error) < 0)
-                _exit(1);
         watch(channel, program);
         _exit(0);
 }

@@ -4,6 +4,7 @@
 #include "../base/log.h"
 
 #include <fcntl.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -118,6 +119,13 @@ static void rename_process(int argc, char **argv) {
         memcpy(argv[0], name, room < sizeof name ? room : sizeof name);
 }
 
+/* Where the whole machine is short of memory, programs are the first to go, and not the server. */
+static void offer_to_go_first(void) {
+        fd_scoped fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, "1000", 4) < 0)
+                log_event(LOG_WARNING, "zygote.oom", "error", strerror(errno), NULL);
+}
+
 int main(int argc, char **argv) {
         log_start("zygote", LOG_INFO);
         uint64_t channel, uid_base, without;
@@ -134,6 +142,7 @@ int main(int argc, char **argv) {
         rename_process(argc, argv);
         prctl(PR_SET_NAME, "carrel-zygote", 0, 0, 0);
         set_environment();
+        offer_to_go_first();
         struct error error = { 0 };
         int result = zygote_run(&zygote, imports, &error);
         free(imports);

@@ -161,6 +161,7 @@ void terminal_set_size(struct run *run);
 void terminal_type(struct run *run); /* hands on what was typed */
 
 /* limits.c */
+extern const char lost_sight[];             /* a sentence: the server no longer knows what became of a program */
 #define OVER(limit) ((limit) + (limit) / 8) /* a home may be so much fuller than it may before a program is ended */
 void limits_printed(struct run *run);       /* something was */
 void limits_look(struct run *run);          /* what the control group tells */

@@ -8,6 +8,8 @@
 
 enum { MEASURE_MILLISECONDS = 3000 }; /* between two looks at a home whose program computes */
 
+const char lost_sight[] = "The server lost sight of this program, and ended it.";
+
 void limits_printed(struct run *run) {
         if (run->limits.output_bytes > 0 && run->printed > run->limits.output_bytes)
                 run_end(run, REASON_OUTPUT_LIMIT);
@@ -152,7 +154,10 @@ void limits_explain(const struct run *run, char *text, size_t size) {
                 break;
         case REASON_FAILED:
                 if (!*text)
-                        snprintf(text, size, "The program could not be started.");
+                        snprintf(text, size, "%s",
+                                 run->state == RUN_PARKED || run->state == RUN_STARTING
+                                         ? "The program could not be started. The server's log says why."
+                                         : lost_sight);
                 break;
         case REASON_FINISHED:
                 if (run->told.signal != 0 && run->told.signal != SIGINT) /* Ctrl-C: said by Python itself */

@@ -283,6 +283,11 @@ static void on_program(void *context, uint32_t events) {
         }
         watch_remove(steal_pointer(&run->program_watch));
         close_fd(&run->program);
+        if (result >= 0)
+                return; /* 0: it never came so far, as its end will tell */
+        log_failure(LOG_ERROR, "run.start", &error);
+        snprintf(run->told.explanation, sizeof run->told.explanation, "%s", lost_sight);
+        run_end(run, REASON_FAILED);
 }
 
 /* Whatever a program says of itself is a hint: it can only make the page show another word, or its own Stop come

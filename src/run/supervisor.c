@@ -129,6 +129,15 @@ static void attach(struct supervisor *supervisor, struct run *run, uint64_t numb
         viewer_wake(viewer);
 }
 
+/* Three refusals are meant for the person, and are sentences. What else fails is the operator's to read, in the log. */
+static void refuse(struct message_run_started *answer, const struct error *error) {
+        bool for_people = error->number == EBUSY || error->number == ESHUTDOWN || error->number == EOPNOTSUPP;
+        if (error->number != EBUSY)
+                log_failure(LOG_ERROR, "run.refused", error);
+        snprintf(answer->text, sizeof answer->text, "%.*s", (int) sizeof answer->text - 1,
+                 for_people ? error->text : "The server could not start this program. Its log says why.");
+}
+
 static void on_start(struct supervisor *supervisor, struct message *message) {
         const struct message_run_start *start = message->body;
         struct message_run_started answer = { .tag = start->tag };
@@ -140,11 +149,9 @@ static void on_start(struct supervisor *supervisor, struct message *message) {
                 answer.result = error_say(&error, EOPNOTSUPP, "%s", supervisor->refusal);
         else
                 answer.result = start_run(supervisor, start, message, &run, &error);
-        if (answer.result < 0) {
-                if (answer.result != -EBUSY)
-                        log_failure(LOG_ERROR, "run.refused", &error);
-                snprintf(answer.text, sizeof answer.text, "%.*s", (int) sizeof answer.text - 1, error.text);
-        } else
+        if (answer.result < 0)
+                refuse(&answer, &error);
+        else
                 answer.run = run_id(run);
         channel_send(supervisor->web, MESSAGE_RUN_STARTED, &answer, NULL, 0, NULL, 0);
         if (!run)

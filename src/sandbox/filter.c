@@ -458,7 +458,7 @@ static int start_filter(uint32_t default_action, scmp_filter_ctx *ret_context, s
 
 static int build_list(const struct names *lists, size_t count, bool for_programs, struct filter *ret_filter,
                       struct error *error) {
-        scmp_filter_ctx context;
+        scmp_filter_ctx context = NULL;
         int result = start_filter(SCMP_ACT_ERRNO(ENOSYS), &context, error);
         if (result < 0)
                 return result;
@@ -475,7 +475,7 @@ static int build_list(const struct names *lists, size_t count, bool for_programs
 }
 
 static int build_last(struct filter *ret_filter, struct error *error) {
-        scmp_filter_ctx context;
+        scmp_filter_ctx context = NULL;
         int result = start_filter(SCMP_ACT_ALLOW, &context, error);
         if (result < 0)
                 return result;

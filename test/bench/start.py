@@ -55,7 +55,7 @@ def measure(session, rounds):
             time.sleep(0.05)
         if turn % 4 == 0:
             times["saved"].append(pupil.press_run(hello, text=HELLO, overwrite=True))
-        if kernels and turn % 10 == 0:
+        if kernels and turn % 20 == 0:
             times["kernel"].append(kernels.first_output(HELLO))
             time.sleep(0.2)
     pupil.wire.close()
@@ -84,7 +84,7 @@ def main():
     options = arguments(__doc__)
     school, sessions = serve_many(1, options)
     try:
-        times = measure(sessions[0], 50 if options.quick else 300)
+        times = measure(sessions[0], 40 if options.quick else 300)
         school.stop()
     finally:
         school.remove()

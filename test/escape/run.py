@@ -645,7 +645,7 @@ def main(names):
     began = time.monotonic()
     tally = Tally()
     settings = [f"--limits.{name}={value}" for name, value in COMMON.items()]
-    school = School(settings=[*settings, "--limits.output=64MB", f"--uid.base={SERVER_BASE}", "--repl.after=never", "--pool.size=4"])
+    school = School(settings=[*settings, "--limits.output=64MB", f"--uid.base={SERVER_BASE}", "--repl.after=never", "--pool.size=4", "--pool.maximum=4"])
     try:
         school.enrol_everybody()
         school.start()

@@ -165,6 +165,8 @@ class Session:
             ptrace(INTERRUPT, self.root)  # so that it goes on by system calls
 
     def is_watched(self, tracee):
+        if tracee.pending is not None:
+            return True  # its answer is still to be changed
         return tracee.part == self.part and not (self.wanted and self.injected)
 
     def resume(self, tracee, signal_number=0):

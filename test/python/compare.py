@@ -3,9 +3,9 @@ python3 as the same kind of user; each test must end alike.
 
     compare.py [--quick] [--carrel FILE] [--keep DIR] [MODULE...]
 
-What must differ stands in differences.toml with its reason. A test that differs and isn't listed there is a failure, and
-so is an entry whose test no longer differs. The programs of programs/ are compared too: there every byte of the terminal
-and the exit status must be the same.
+What must differ stands in differences.toml with its reason. A test that differs and isn't listed there is a failure,
+and so is an entry whose test no longer differs. The programs of programs/ are compared too: there every byte of the
+terminal and the exit status must be the same.
 
 Both sides have a terminal of 80 by 24, the same environment, and see themselves as user `student` in /home/student, the
 bare side by a mount namespace of its own; hence root. Everything that a child prints stays in --keep DIR.
@@ -57,12 +57,12 @@ QUICK = """
     atexit bool builtin calendar cmd cmd_line cmd_line_script code collections contextlib copy csv ctypes curses
     dataclasses datetime decimal devpoll dict doctest enum eof epoll errno exceptions exception_group faulthandler fcntl
     file fileio fileinput fork1 format fractions fstring functools gc getpass glob grammar hashlib httpservers import
-    importlib inspect int ioctl io ipaddress itertools json list locale logging math memoryview mmap
-    multiprocessing_main_handling openpty os pathlib pdb pickle platform poll popen posix posixpath pprint print pty pwd
-    queue random re readline repl resource rlcompleter runpy sched secrets select selectors set shelve shutil signal site
-    socket socketserver sqlite3 ssl statistics stat str string struct subprocess syntax sys sysconfig tempfile
+    importlib inspect int ioctl io ipaddress itertools json list locale math memoryview mmap
+    openpty os pathlib pdb pickle platform poll popen posix posixpath pprint print pty pwd
+    queue random re readline repl resource rlcompleter runpy sched secrets select selectors set shelve shutil signal
+    site socket socketserver sqlite3 statistics stat string struct subprocess syntax sys sysconfig tempfile
     textwrap thread threading time timeit timeout trace traceback tracemalloc turtle types typing unicode unittest
-    urllib2_localnet uuid venv wait3 wait4 warnings weakref winreg xml_etree zipfile zoneinfo
+    urllib2_localnet uuid wait3 wait4 warnings weakref xml_etree zipfile zoneinfo
 """.split()
 
 # Longest first, so that none of these is still running when all else is done.
@@ -72,7 +72,7 @@ SLOW = """
     test_socket test_lib2to3 test_peg_generator test_distutils test_unparse test_pickle test_faulthandler
 """.split()
 
-# Each says of itself why: they measure gigabytes, rebuild Python or need what Debian doesn't ship.
+# What neither side could do for a class.
 LEFT_OUT = {
     "test_bigmem": "asks for gigabytes",
     "test_bigaddrspace": "asks for gigabytes",
@@ -425,7 +425,8 @@ def main():
             passed, failed = passed + (not why), failed + bool(why)
             if why:
                 out(f"  {path.name:32} DIFFERS {why}")
-        futures = [pool.submit(compare_module, sides, module, listed.of(module), options.once) for module in put_in_order(modules)]
+        futures = [pool.submit(compare_module, sides, module, listed.of(module), options.once)
+                   for module in put_in_order(modules)]
         for done in concurrent.futures.as_completed(futures):
             verdict = done.result()
             passed, failed, tests = passed + verdict.good, failed + (not verdict.good), tests + verdict.count

@@ -9,4 +9,5 @@ for path in ("/sys/kernel/uevent_helper", "/sys/power/state", "/sys/fs/cgroup/cg
 works("/sys is not there", lambda: not os.path.exists("/sys/kernel"))
 held("uid map", lambda: write("/proc/self/uid_map", "0 0 1"))
 held("no oom kill", lambda: write("/proc/self/oom_score_adj", "-1000"))
+works("the first to go when memory is short", lambda: read("/proc/self/oom_score_adj") == "1000\n")
 over()
