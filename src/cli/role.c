@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 enum { LISTENERS_MAXIMUM = 8 };
 
@@ -45,6 +46,12 @@ static void end_with_monitor(void) {
         prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 }
 
+/* Everybody's keys and bytes pass through this process, so it goes before any one program. An ordinary user may not ask
+ * for that, and does without. */
+static void go_first(void) {
+        (void) setpriority(PRIO_PROCESS, 0, -10);
+}
+
 static uint64_t missing_walls(const struct settings *settings) {
         uint64_t bits = 0;
         for (enum wall wall = 0; wall < WALLS; wall++)
@@ -58,6 +65,7 @@ static int role_supervisor(int argc, char **argv, const struct settings *setting
         int channel = (int) next_number(&argc, &argv);
         end_with_monitor();
         prctl(PR_SET_NAME, "carrel-run", 0, 0, 0);
+        go_first();
         char zygote[PATH_MAX];
         int result = find_zygote(zygote, error);
         if (result < 0)
@@ -101,6 +109,7 @@ static int confine_web(void *context, struct error *error) {
 static int role_web(int argc, char **argv, const struct settings *settings, struct error *error) {
         end_with_monitor();
         prctl(PR_SET_NAME, "carrel-web", 0, 0, 0);
+        go_first();
         int monitor = (int) next_number(&argc, &argv), supervisor = (int) next_number(&argc, &argv);
         size_t count = next_number(&argc, &argv);
         int listeners[LISTENERS_MAXIMUM];

@@ -85,7 +85,7 @@ void program_run(const struct sandbox_host *host, int channel, int terminal) {
         if (result < 0)
                 give_up(&error);
         const struct message_program *program = message.body;
-        struct delivery delivery;
+        struct delivery delivery = { .workspace = -1, .source = -1 };
         char *source = NULL;
         size_t source_size = 0;
         if (sort_delivery(program, &message, &delivery, &error) < 0)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@ enum {
         GENERATION_MILLISECONDS = 4 * 3600000, /* after so long, or so many forks, a successor takes a zygote's place */
         GENERATION_LOOK = 60000,               /* how often that is looked at */
         GENERATION_RETRY = 20,                 /* the old one owes an answer still */
+        WAITING_WEIGHT = 10,                   /* times that of a program which does not wait for its person */
         GROUP_RETRY = 20, /* milliseconds: the kernel empties a group a little after its last process is gone */
 };
 
@@ -195,7 +197,8 @@ static _Noreturn void exec_zygote(const struct engine *engine, int channel) {
         snprintf(without_text, sizeof without_text, "%u", (unsigned) engine->options.host.without);
         const char *imports = engine->zygote_failures < ZYGOTE_FAILURES_BEFORE_PLAIN ? engine->imports : "";
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        (void) setsid(); /* a Ctrl-C in the operator's terminal is for the monitor alone */
+        (void) setpriority(PRIO_PROCESS, 0, 0); /* not the supervisor's: programs inherit it */
+        (void) setsid();                        /* a Ctrl-C in the operator's terminal is for the monitor alone */
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
@@ -337,6 +340,9 @@ void engine_divide(struct engine *engine, uint32_t account) {
                         continue;
                 uint32_t others = computing - (run->busy && computing > 0);
                 uint32_t weight = run->limits.cpu_weight / (1 + others);
+                /* A key's echo must not queue up behind sixty programs that compute. */
+                if (run->waits)
+                        weight *= WAITING_WEIGHT;
                 if (run->weight == weight)
                         continue;
                 struct error error = { 0 };

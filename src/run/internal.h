@@ -65,14 +65,15 @@ struct run {
         bool idle_warned;
 
         /* Limits that are counted here */
-        bool busy;                     /* computed when it was last looked at: it takes part in its owner's share */
-        bool told_processes;           /* that one more could not be started */
-        bool measuring;                /* what its home holds was asked, and the answer is due */
-        bool has_usage, told_usage;    /* it was measured once; over the limit, and told */
-        uint32_t weight;               /* of its group as last set */
-        uint32_t uid;                  /* inside number of the owner of its home */
-        uint64_t printed;              /* bytes */
-        uint64_t measured;             /* when its home was last asked about; 0: never */
+        bool busy;                  /* computed when it was last looked at: it takes part in its owner's share */
+        bool waits;                 /* for its terminal, as it was last looked at: what was typed is answered at once */
+        bool told_processes;        /* that one more could not be started */
+        bool measuring;             /* what its home holds was asked, and the answer is due */
+        bool has_usage, told_usage; /* it was measured once; over the limit, and told */
+        uint32_t weight;            /* of its group as last set */
+        uint32_t uid;               /* inside number of the owner of its home */
+        uint64_t printed;           /* bytes */
+        uint64_t measured;          /* when its home was last asked about; 0: never */
         struct file_usage usage_first; /* at its start */
 
         /* For people */
@@ -172,8 +173,8 @@ void limits_explain(const struct run *run, char *text, size_t size); /* the sent
 void sample_soon(struct run *run); /* something happened: look again shortly */
 void sample_input(struct run *run);
 void sample_activity(struct run *run); /* not idle */
-void on_sample(void *run);
-void on_idle(void *run);
+void on_sample(void *context);         /* a run */
+void on_idle(void *context);           /* a run */
 
 /* pool.c */
 void pool_init(struct engine *engine);
@@ -192,4 +193,4 @@ void engine_bury_group(struct engine *engine, struct group *group);
 void engine_forked(struct engine *engine);       /* one sandbox more */
 void engine_zygote_hangs(struct engine *engine); /* it does not answer: it is replaced */
 void engine_forget(struct run *run);
-void on_forget(void *run);
+void on_forget(void *context); /* a run */

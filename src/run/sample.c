@@ -49,19 +49,23 @@ static void find_program(struct run *run) {
                 run->program_pid = (int32_t) strtol(text, NULL, 10);
 }
 
-/* From /proc/<pid>/stat: a process and what it has waited for. */
+/* From /proc/<pid>/stat: a process and what it has waited for (fields 14 to 17, utime to cstime). */
 static uint64_t process_cpu_milliseconds(int32_t pid) {
+        enum { FIELD_AFTER_NAME = 3, FIRST_TIME = 14, LAST_TIME = 17 };
         char text[1024];
         if (pid <= 0 || read_process_file(pid, "stat", text, sizeof text) <= 0)
                 return 0;
-        const char *after_name = strrchr(text, ')'); /* the name may hold anything, also ')' */
-        unsigned long long user, system;
-        long long waited_user, waited_system;
-        if (!after_name || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld",
-                                  &user, &system, &waited_user, &waited_system) != 4)
+        char *rest = strrchr(text, ')'); /* the name may hold anything, also ')' */
+        uint64_t ticks = 0;
+        if (!rest || !rest[1])
                 return 0;
-        return (user + system + (uint64_t) waited_user + (uint64_t) waited_system) * 1000 /
-               (uint64_t) sysconf(_SC_CLK_TCK);
+        rest += 2;
+        for (int field = FIELD_AFTER_NAME; rest && field <= LAST_TIME; field++) {
+                const char *word = strsep(&rest, " ");
+                if (field >= FIRST_TIME)
+                        ticks += strtoull(word, NULL, 10);
+        }
+        return ticks * 1000 / (uint64_t) sysconf(_SC_CLK_TCK);
 }
 
 /* Children are listed by the thread that forked them. Returns how many `pids` there are now. */
@@ -109,10 +113,11 @@ static bool reads_terminal(int32_t pid) {
         char text[256];
         if (pid <= 0 || read_process_file(pid, "syscall", text, sizeof text) <= 0)
                 return false;
-        long number;
-        unsigned long long first;
-        if (sscanf(text, "%ld %llx", &number, &first) != 2)
-                return false;
+        char *rest;
+        long number = strtol(text, &rest, 10);
+        if (rest == text)
+                return false; /* "running" */
+        unsigned long long first = strtoull(rest, NULL, 16);
         bool selects = number == SYS_pselect6;
 #ifdef SYS_select
         selects |= number == SYS_select;
@@ -120,10 +125,12 @@ static bool reads_terminal(int32_t pid) {
         return (number == SYS_read && first == 0) || (selects && first == 1);
 }
 
-static void note_busy(struct run *run, bool busy) {
-        if (run->busy == busy)
+static void note_busy(struct run *run, bool busy, bool reads) {
+        bool waits = reads && !busy;
+        if (run->busy == busy && run->waits == waits)
                 return;
         run->busy = busy;
+        run->waits = waits;
         engine_divide(run->engine, run->told.account);
 }
 
@@ -148,7 +155,7 @@ void on_sample(void *context) {
                 run_enter(run, RUN_WAITING);
         else if (run->state == RUN_WAITING && !reads)
                 run_enter(run, RUN_RUNNING);
-        note_busy(run, busy);
+        note_busy(run, busy, reads);
         if (busy) {
                 sample_activity(run);
                 limits_measure(run); /* only who computes can write */

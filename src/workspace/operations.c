@@ -99,7 +99,8 @@ int folder_reader_next(struct folder_reader *reader, const struct dirent64 **ret
 
 static const char temporary_prefix[] = ".carrel-part-";
 enum { TEMPORARY_RANDOM_BYTES = 16 };
-_Static_assert(sizeof temporary_prefix + 2 * TEMPORARY_RANDOM_BYTES <= TEMPORARY_NAME_BYTES, "the name must fit");
+_Static_assert(sizeof temporary_prefix + (size_t) 2 * TEMPORARY_RANDOM_BYTES <= TEMPORARY_NAME_BYTES,
+               "the name must fit");
 
 void temporary_name(char name[TEMPORARY_NAME_BYTES]) {
         uint8_t random[TEMPORARY_RANDOM_BYTES];

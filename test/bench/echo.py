@@ -3,7 +3,7 @@
 import multiprocessing
 import time
 
-from common import CLASS, Results, arguments, percentile, quiet, serve_many
+from common import CLASS, Results, apart, arguments, percentile, quiet, serve_many
 from wire import Wire
 
 FLOODS = 60
@@ -69,6 +69,7 @@ def measure(sessions, count):
     times["input(), alone"] = keys(wire, reading, count)
     times["prompt, alone"] = keys(wire, prompt, count)
     floods = Floods(sessions[1:])
+    apart()
     time.sleep(2)
     times["input(), beside"] = keys(wire, reading, count)
     times["prompt, beside"] = keys(wire, prompt, count)

@@ -46,11 +46,12 @@ NEVER = {
     15: "rt_sigreturn", 60: "exit", 231: "exit_group", 219: "restart_syscall", 11: "munmap", 12: "brk", 28: "madvise",
     39: "getpid", 186: "gettid", 102: "getuid", 104: "getgid", 107: "geteuid", 108: "getegid", 202: "futex",
     228: "clock_gettime", 96: "gettimeofday", 95: "umask", 318: "getrandom", 334: "rseq", 273: "set_robust_list",
-    218: "set_tid_address", 158: "arch_prctl", 110: "getppid",
+    218: "set_tid_address", 158: "arch_prctl", 110: "getppid", 131: "sigaltstack",
 }  # fmt: skip
 
 # Those of which the kernel does its part whatever it answers: done, and then said to have failed.
 DONE_ANYWAY = {3: "close", 424: "pidfd_send_signal", 62: "kill"}
+SYS_EPOLL_CTL, EPOLL_CTL_DEL = 233, 2  # that fails only where there is nothing to be taken out
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -203,7 +204,7 @@ class Session:
             return
         self.injected = tracee.pid
         tracee.pending = self.errno
-        if number not in DONE_ANYWAY:
+        if number not in DONE_ANYWAY and not (number == SYS_EPOLL_CTL and registers.rsi == EPOLL_CTL_DEL):
             registers.orig_rax = (1 << 64) - 1
             tracee.set_registers(registers)
 

@@ -57,12 +57,11 @@ QUICK = """
     atexit bool builtin calendar cmd cmd_line cmd_line_script code collections contextlib copy csv ctypes curses
     dataclasses datetime decimal devpoll dict doctest enum eof epoll errno exceptions exception_group faulthandler fcntl
     file fileio fileinput fork1 format fractions fstring functools gc getpass glob grammar hashlib httpservers import
-    importlib inspect int ioctl io ipaddress itertools json list locale math memoryview mmap
-    openpty os pathlib pdb pickle platform poll popen posix posixpath pprint print pty pwd
-    queue random re readline repl resource rlcompleter runpy sched secrets select selectors set shelve shutil signal
-    site socket socketserver sqlite3 statistics stat string struct subprocess syntax sys sysconfig tempfile
-    textwrap thread threading time timeit timeout trace traceback tracemalloc turtle types typing unicode unittest
-    urllib2_localnet uuid wait3 wait4 warnings weakref xml_etree zipfile zoneinfo
+    importlib inspect int ioctl io ipaddress itertools json list locale math memoryview mmap openpty os pathlib pdb
+    pickle platform poll popen posix posixpath pprint print pty pwd queue random re readline repl resource rlcompleter
+    runpy sched secrets select selectors set shelve shutil signal site socket socketserver statistics stat string struct
+    subprocess syntax sys sysconfig tempfile textwrap thread threading time timeit timeout trace traceback tracemalloc
+    turtle types typing unicode unittest urllib2_localnet uuid wait3 wait4 warnings weakref xml_etree zipfile zoneinfo
 """.split()
 
 # Longest first, so that none of these is still running when all else is done.
@@ -407,8 +406,11 @@ def main():
     options = parser.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("compare: only root can put the bare side into a home of its own")
-    modules = options.modules or ([name for name in find_modules() if name.removeprefix("test_") in QUICK]
-                                  if options.quick else find_modules())
+    known = find_modules()
+    if unknown := set(options.modules) - set(known):
+        raise SystemExit(f"compare: there is no module {', '.join(sorted(unknown))} in {TESTS}")
+    modules = options.modules or ([name for name in known if name.removeprefix("test_") in QUICK]
+                                  if options.quick else known)
     keep = options.keep or tempfile.mkdtemp(prefix="carrel-python-")
     os.makedirs(keep, exist_ok=True)
     os.chmod(keep, 0o711)
