@@ -23,5 +23,8 @@ _Noreturn void interpreter_run(const struct message_program *program, const char
 /* keeper.c: the process just cloned into a sandbox's namespaces. */
 _Noreturn void keeper_run(const struct sandbox_host *host, struct message *park);
 
+/* shed.c: lets go of all memory but what a keeper's last loop needs. Python cannot be spoken to afterwards. */
+void keeper_shed(void);
+
 /* program.c: PID 2 of a sandbox. */
 _Noreturn void program_run(const struct sandbox_host *host, int channel, int terminal);

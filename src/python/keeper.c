@@ -122,6 +122,7 @@ void keeper_run(const struct sandbox_host *host, struct message *park) {
         }
         /* The walls before the word that it is ready: what fails here is told in its place, and no text ever runs
          * beside an open keeper. */
+        keeper_shed();
         if (close_world(&world, park, &error) < 0 || sandbox_confine_keeper(&error) < 0)
                 give_up(channel, &error);
         struct message_parked answer = { .program = program };

@@ -199,6 +199,9 @@ static _Noreturn void exec_zygote(const struct engine *engine, int channel) {
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         (void) setpriority(PRIO_PROCESS, 0, 0); /* not the supervisor's: programs inherit it */
         (void) setsid();                        /* a Ctrl-C in the operator's terminal is for the monitor alone */
+        /* What whoever started the server ignores (a shell's `&` ignores SIGINT) is not for programs to inherit. */
+        for (int number = 1; number < NSIG; number++)
+                (void) signal(number, SIG_DFL); /* fails for the two that cannot be ignored either */
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);

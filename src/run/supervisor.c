@@ -153,10 +153,12 @@ static void on_start(struct supervisor *supervisor, struct message *message) {
                 refuse(&answer, &error);
         else
                 answer.run = run_id(run);
+        /* What the run is, before its number: who is answered may ask about it at once. */
+        if (run)
+                tell_state(supervisor, run);
         channel_send(supervisor->web, MESSAGE_RUN_STARTED, &answer, NULL, 0, NULL, 0);
         if (!run)
                 return;
-        tell_state(supervisor, run);
         if (start->viewer != 0)
                 attach(supervisor, run, start->viewer, 0, false);
 }

@@ -32,5 +32,7 @@ int service_filter_machine(struct error *error) must_check; /* for the monitor a
 
 /* No program below can ever gain a capability: neither by a file nor by being root inside. */
 int drop_bounding_set(struct error *error) must_check;
+/* The bounding set alone, all but these (bits). */
+int keep_bounding_set(uint64_t kept, struct error *error) must_check;
 /* Empties the permitted, effective and inheritable sets. */
 int drop_capabilities(struct error *error) must_check;

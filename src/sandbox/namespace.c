@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -314,10 +315,23 @@ static int build_root(struct error *error) {
         return 0;
 }
 
-int drop_bounding_set(struct error *error) {
-        for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-                if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+int keep_bounding_set(uint64_t kept, struct error *error) {
+        for (unsigned long capability = 0;; capability++) {
+                bool keep = capability < 64 && (kept >> capability & 1);
+                int bounded = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+                /* Past the kernel's last, which every kernel that Carrel runs on has beyond this one. Any other failure
+                 * is one: taken for the end it would leave the rest where it is. */
+                if (bounded < 0 && errno == EINVAL && capability > CAP_AUDIT_READ)
+                        return 0;
+                if (bounded < 0 || (!keep && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0))
                         return error_set(error, errno, "dropping capability %lu", capability);
+        }
+}
+
+int drop_bounding_set(struct error *error) {
+        int result = keep_bounding_set(0, error);
+        if (result < 0)
+                return result;
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return error_set(error, errno, "forbidding new privileges");
         return 0;

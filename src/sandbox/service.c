@@ -53,9 +53,9 @@ static int keep_capabilities(uint64_t kept, uint64_t bound, struct error *error)
         if (syscall(SYS_capget, &header, sets) < 0)
                 return error_set(error, errno, "reading the capabilities");
         bool may_bound = sets[0].effective & CAPABILITY(SETPCAP);
-        for (unsigned long bit = 0; may_bound && prctl(PR_CAPBSET_READ, bit, 0, 0, 0) >= 0; bit++)
-                if (!(bound & (UINT64_C(1) << bit)) && prctl(PR_CAPBSET_DROP, bit, 0, 0, 0) < 0)
-                        return error_set(error, errno, "dropping capability %lu", bit);
+        int result = may_bound ? keep_bounding_set(bound, error) : 0;
+        if (result < 0)
+                return result;
         for (size_t i = 0; i < array_length(sets); i++) {
                 sets[i].permitted &= (uint32_t) (kept >> (32 * i));
                 sets[i].effective = sets[i].permitted;

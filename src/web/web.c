@@ -217,6 +217,9 @@ static void last_turn(struct server *server) {
 
 static void close_all(struct life *life) {
         struct server *server = &life->server;
+        server->stopping =
+                true; /* the last turns of the loop may still bring a signal: it has nothing more to ask for */
+        timer_clear(life->patience);
         if (server->loop && server->http) {
                 http_quiesce(server->http);
                 clients_drop_all(server);

@@ -56,7 +56,7 @@ def descendants(pid):
         if not entry.isdigit():
             continue
         try:
-            text = pathlib.Path("/proc", entry, "stat").read_text()
+            text = pathlib.Path("/proc", entry, "stat").read_text(errors="replace")
         except OSError:
             continue
         parent = int(text.rpartition(")")[2].split()[1])
@@ -250,7 +250,7 @@ def read_link(path):
 
 def is_alive(pid):
     try:
-        return pathlib.Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return pathlib.Path("/proc", str(pid), "stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

@@ -10,15 +10,19 @@ from conftest import leave_nothing
 STUBBORN = {
     "ignores the interrupt": "signal.signal(signal.SIGINT, signal.SIG_IGN)\n",
     "catches everything": "",
-    "blocks all signals": "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n",
+    "blocks all signals": "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n",
     "left its session": "if os.fork():\n    os._exit(0)\nos.setsid()\n",
     "has children that ignore it": "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     "for _ in range(5):\n    if os.fork() == 0:\n        os.setsid()\n        while True: time.sleep(1)\n",
 }
+# It says that it is on where an interrupt can no longer come between it and its try.
 LOOP = """
-print('on', flush=True)
+said = False
 while True:
     try:
+        if not said:
+            said = True
+            print('<on>', flush=True)
         while True:
             time.sleep(0.05)
     except BaseException:
@@ -51,8 +55,8 @@ finally:
 
 def test_stop_ends_the_prompt_too(ada):
     """Stop ends the whole run, its prompt included, as soon as the interrupt was enough; Ctrl-C is what keeps the prompt."""
-    run = ada.run("count = 0\nprint('on', flush=True)\nwhile True: count += 1")
-    run.expect("on")
+    run = ada.run("count = 0\nprint('<on>', flush=True)\nwhile True: count += 1")
+    run.expect("<on>")
     started = time.monotonic()
     run.stop()
     assert run.wait_end(timeout=5)["reason"] == "stopped"
@@ -62,8 +66,8 @@ def test_stop_ends_the_prompt_too(ada):
 
 def test_closed_after_stop(ada):
     """The program was stopped, and its terminal closed while it was ending: both are over, and there is room for another."""
-    run = ada.run("print('on', flush=True)\nwhile True: pass")
-    run.expect("on")
+    run = ada.run("print('<on>', flush=True)\nwhile True: pass")
+    run.expect("<on>")
     run.stop()
     run.close()
     assert run.number not in [info["run"] for info in ada.request("run.list")["runs"]]
@@ -77,7 +81,7 @@ def test_a_stubborn_program_is_killed(school, ada, how):
     if how == "left its session":
         run.wait_end(timeout=5)
     else:
-        run.expect("on")
+        run.expect("<on>")
         started = time.monotonic()
         run.stop()
         info = run.wait_end(timeout=5)
@@ -90,7 +94,7 @@ def test_a_stubborn_program_is_killed(school, ada, how):
 def test_stop_twice_and_while_ending(ada):
     """Stop is pressed again and again, also when nothing is left to stop."""
     run = ada.run("import os, signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + LOOP)
-    run.expect("on")
+    run.expect("<on>")
     for _ in range(5):
         run.stop()
     run.wait_end(timeout=5)
@@ -131,7 +135,7 @@ def test_stop_of_a_flood_that_nobody_takes(ada):
 
 def test_close_ends_at_once(ada):
     run = ada.run("import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + LOOP)
-    run.expect("on")
+    run.expect("<on>")
     started = time.monotonic()
     run.close()
     ada.wait(lambda: run.number in ada.connection.gone or run.state == "ended", what="the end", timeout=5)
