@@ -170,7 +170,7 @@ static void on_web_runs(void *context, struct message *message) {
 }
 
 static void on_close(void *context, const struct error *why) {
-        (void) why;
+        log_failure(LOG_INFO, "harness.channel-closed", why);
         loop_stop(((struct harness *) context)->loop);
 }
 
@@ -269,7 +269,8 @@ int main(int argc, char **argv) {
         check(channel_create(harness.loop, monitor[0], MESSAGE_BIT(MESSAGE_WORKER_OPEN) | MESSAGE_BIT(MESSAGE_READY),
                              on_web_asks, on_close, &harness, &harness.web_of_monitor, &error),
               &error);
-        uint64_t all = MESSAGE_BIT(MESSAGE_RUN_START) | MESSAGE_BIT(MESSAGE_RUN_STOP) | MESSAGE_BIT(MESSAGE_RUN_CLOSE) |
+        uint64_t all = MESSAGE_BIT(MESSAGE_AUDIENCE) | MESSAGE_BIT(MESSAGE_RUN_USAGE) | MESSAGE_BIT(MESSAGE_RUN_START) |
+                       MESSAGE_BIT(MESSAGE_RUN_STOP) | MESSAGE_BIT(MESSAGE_RUN_CLOSE) |
                        MESSAGE_BIT(MESSAGE_RUN_RESIZE) | MESSAGE_BIT(MESSAGE_RUN_INPUT) |
                        MESSAGE_BIT(MESSAGE_RUN_ATTACH) | MESSAGE_BIT(MESSAGE_RUN_DETACH) |
                        MESSAGE_BIT(MESSAGE_RUN_ACKNOWLEDGE);
