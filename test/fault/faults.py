@@ -291,6 +291,9 @@ class Server:
                 self.person.connection = None
             try:
                 self.person.connect()
+                # Programs go on without a web server: whatever was begun before is ended now.
+                for run in self.person.request("run.list")["runs"]:
+                    self.person.terminal(run["run"]).close()
                 return
             except Exception:
                 assert time.monotonic() < end, "no connection any more"
@@ -351,7 +354,7 @@ def check_outcome(server, info, text):
             raise Verdict("the program ran with other walls:\n" + difference(server.walls, seen))
         if "could not" in told or not info.get("explanation"):
             raise Verdict(f"the program ran, and the person was told {info} {text[-200:]!r}")
-    elif "Carrel" not in told and "could not" not in told:
+    elif not info.get("explanation") and "Carrel could not start" not in text:
         raise Verdict(f"the person was told nothing: {info} {text!r}")
     return "told"
 
