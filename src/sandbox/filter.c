@@ -4,6 +4,7 @@
  * looked at below.
  */
 #include "internal.h"
+#include "rules.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -11,7 +12,6 @@
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -352,21 +352,6 @@ struct names {
 #define NAMES(array)                                                                                                   \
         { array, array_length(array) }
 
-static int add_names(scmp_filter_ctx context, uint32_t action, struct names list, struct error *error) {
-        for (size_t i = 0; i < list.count; i++) {
-                int number = seccomp_syscall_resolve_name(list.names[i]);
-                if (number == __NR_SCMP_ERROR || number < 0)
-                        continue; /* not a call of this architecture, or newer than the library */
-                int result = seccomp_rule_add(context, action, number, 0);
-                if (result < 0 && result != -EEXIST)
-                        return error_set(error, -result, "adding %s to a filter", list.names[i]);
-        }
-        return 0;
-}
-
-/* Arguments are compared in the low 32 bits where the kernel takes an int: the upper half is the caller's to choose. */
-#define LOW(argument, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xFFFFFFFFu, value)
-
 /* Which families a socket may have; of their protocols TCP and UDP, since asking for another makes the kernel load it.
  * What else is asked for answers as on a kernel that was built without. */
 static int add_socket_rules(scmp_filter_ctx context, struct error *error) {
@@ -442,50 +427,27 @@ static int export_filter(scmp_filter_ctx context, struct filter *ret_filter, str
         return 0;
 }
 
-/* `default_action` is for what no rule names. A tree, so that a call costs the logarithm of the list's length. */
-static int start_filter(uint32_t default_action, scmp_filter_ctx *ret_context, struct error *error) {
-        scmp_filter_ctx context = seccomp_init(default_action);
-        if (!context)
-                return error_set(error, ENOMEM, "starting a filter");
-        int result = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-        if (result < 0) {
-                seccomp_release(context);
-                return error_set(error, -result, "choosing the form of a filter");
-        }
-        *ret_context = context;
-        return 0;
-}
-
 static int build_list(const struct names *lists, size_t count, bool for_programs, struct filter *ret_filter,
                       struct error *error) {
-        scmp_filter_ctx context = NULL;
-        int result = start_filter(SCMP_ACT_ERRNO(ENOSYS), &context, error);
-        if (result < 0)
-                return result;
+        filter_scoped context = NULL;
+        int result = filter_start(SCMP_ACT_ERRNO(ENOSYS), &context, error);
         for (size_t i = 0; i < count && result == 0; i++)
-                result = add_names(context, SCMP_ACT_ALLOW, lists[i], error);
+                result = filter_add_names(context, SCMP_ACT_ALLOW, lists[i].names, lists[i].count, error);
         if (result == 0 && for_programs)
                 result = add_socket_rules(context, error);
         if (result == 0 && for_programs)
-                result = add_names(context, SCMP_ACT_ERRNO(EPERM), (struct names) NAMES(forbidden), error);
-        if (result == 0)
-                result = export_filter(context, ret_filter, error);
-        seccomp_release(context);
-        return result;
+                result = filter_add_names(context, SCMP_ACT_ERRNO(EPERM), forbidden, array_length(forbidden), error);
+        return result < 0 ? result : export_filter(context, ret_filter, error);
 }
 
 static int build_last(struct filter *ret_filter, struct error *error) {
-        scmp_filter_ctx context = NULL;
-        int result = start_filter(SCMP_ACT_ALLOW, &context, error);
-        if (result < 0)
-                return result;
-        result = add_refusals(context, error);
+        filter_scoped context = NULL;
+        int result = filter_start(SCMP_ACT_ALLOW, &context, error);
         if (result == 0)
-                result = add_names(context, SCMP_ACT_ERRNO(EPERM), (struct names) NAMES(parked), error);
+                result = add_refusals(context, error);
         if (result == 0)
-                result = export_filter(context, ret_filter, error);
-        seccomp_release(context);
-        return result;
+                result = filter_add_names(context, SCMP_ACT_ERRNO(EPERM), parked, array_length(parked), error);
+        return result < 0 ? result : export_filter(context, ret_filter, error);
 }
 
 static int load_filter(const struct filter *filter, struct error *error) {

@@ -11,13 +11,13 @@
  * uses.
  */
 #include "internal.h"
+#include "rules.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -267,45 +267,11 @@ static const char *const machine_denied[] = {
 };
 /* clang-format on */
 
-static void release_filter(scmp_filter_ctx *filter) {
-        if (*filter)
-                seccomp_release(*filter);
-}
-#define filter_scoped cleanup(release_filter) scmp_filter_ctx
-
-static int start_filter(uint32_t otherwise, scmp_filter_ctx *ret_filter, struct error *error) {
-        filter_scoped filter = seccomp_init(otherwise);
-        if (!filter)
-                return error_set(error, ENOMEM, "starting a filter");
-        /* A tree, so that a call costs the logarithm of the list's length. */
-        int result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-        if (result < 0)
-                return error_set(error, -result, "choosing the form of a filter");
-        *ret_filter = steal_pointer(&filter);
-        return 0;
-}
-
-static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const *names, size_t count,
-                     struct error *error) {
-        for (size_t i = 0; i < count; i++) {
-                int number = seccomp_syscall_resolve_name(names[i]);
-                if (number == __NR_SCMP_ERROR || number < 0)
-                        continue; /* not a call of this architecture, or newer than the library: on no list, so it is
-                                     not there */
-                int result = seccomp_rule_add(filter, action, number, 0);
-                if (result < 0)
-                        return error_set(error, -result, "adding %s to a filter", names[i]);
-        }
-        return 0;
-}
-
 static int load_filter(scmp_filter_ctx filter, struct error *error) {
         int result = seccomp_load(filter);
         return result < 0 ? error_set(error, -result, "loading a system call filter") : 0;
 }
 
-/* The kernel takes these arguments as ints: the upper half is the caller's to choose. */
-#define LOW(argument, value) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, 0xFFFFFFFFu, (uint32_t) (value))
 #define HAS_NONE(argument, bits) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bits, 0)
 #define HAS_ALL(argument, bits) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, bits, bits)
 
@@ -365,7 +331,7 @@ static int allow_some_arguments(scmp_filter_ctx filter) {
 
 int service_filter_web(struct error *error) {
         filter_scoped filter = NULL;
-        int result = start_filter(SCMP_ACT_ERRNO(ENOSYS), &filter, error);
+        int result = filter_start(SCMP_ACT_ERRNO(ENOSYS), &filter, error);
         if (result < 0)
                 return result;
         result = allow_threads(filter);
@@ -375,16 +341,17 @@ int service_filter_web(struct error *error) {
                 result = allow_some_arguments(filter);
         if (result < 0)
                 return error_set(error, -result, "adding a rule on arguments to a filter");
-        result = add_names(filter, SCMP_ACT_ALLOW, web_allowed, array_length(web_allowed), error);
+        result = filter_add_names(filter, SCMP_ACT_ALLOW, web_allowed, array_length(web_allowed), error);
         if (result == 0)
-                result = add_names(filter, SCMP_ACT_ERRNO(EPERM), web_refused, array_length(web_refused), error);
+                result = filter_add_names(filter, SCMP_ACT_ERRNO(EPERM), web_refused, array_length(web_refused), error);
         return result < 0 ? result : load_filter(filter, error);
 }
 
 int service_filter_machine(struct error *error) {
         filter_scoped filter = NULL;
-        int result = start_filter(SCMP_ACT_ALLOW, &filter, error);
+        int result = filter_start(SCMP_ACT_ALLOW, &filter, error);
         if (result == 0)
-                result = add_names(filter, SCMP_ACT_ERRNO(EPERM), machine_denied, array_length(machine_denied), error);
+                result = filter_add_names(filter, SCMP_ACT_ERRNO(EPERM), machine_denied, array_length(machine_denied),
+                                          error);
         return result < 0 ? result : load_filter(filter, error);
 }
