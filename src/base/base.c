@@ -1,5 +1,6 @@
 #include "base.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <sys/random.h>
 #include <time.h>
@@ -168,6 +169,16 @@ void size_to_text(uint64_t bytes, char text[static SIZE_TEXT_BYTES]) {
         if (text[size - 1] == '.')
                 size--;
         snprintf(text + size, SIZE_TEXT_BYTES - (size_t) size, " %s", units[unit]);
+}
+
+ssize_t read_small_file(int folder, const char *path, char *ret_text, size_t capacity) {
+        fd_scoped fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        ssize_t size = read_fully(fd, ret_text, capacity - 1);
+        if (size >= 0)
+                ret_text[size] = '\0';
+        return size;
 }
 
 int parse_unsigned(const char *text, uint64_t maximum, uint64_t *ret_value) {

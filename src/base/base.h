@@ -109,6 +109,10 @@ ssize_t read_fully(int fd, void *buffer, size_t size) must_check;
 enum { SIZE_TEXT_BYTES = 32 };
 void size_to_text(uint64_t bytes, char text[static SIZE_TEXT_BYTES]);
 
+/* A small file as text: its first `capacity` - 1 bytes and a NUL. `folder` is a descriptor or AT_FDCWD. The bytes, or
+ * -errno. */
+ssize_t read_small_file(int folder, const char *path, char *ret_text, size_t capacity) must_check;
+
 /* Decimal without sign, white space or overflow: 0 or -EINVAL / -ERANGE. */
 int parse_unsigned(const char *text, uint64_t maximum, uint64_t *ret_value) must_check;
 

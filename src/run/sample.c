@@ -30,15 +30,9 @@ void sample_soon(struct run *run) {
 }
 
 static ssize_t read_process_file(int32_t pid, const char *file, char *text, size_t capacity) {
-        char path[64];
+        char path[96];
         snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
-        fd_scoped fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -1;
-        ssize_t size = read_fully(fd, text, capacity - 1);
-        if (size >= 0)
-                text[size] = '\0';
-        return size;
+        return read_small_file(AT_FDCWD, path, text, capacity);
 }
 
 /* PID 2 as the host numbers it: the keeper's only child while parked. */

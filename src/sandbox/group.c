@@ -83,14 +83,9 @@ static int knob_write_number(int folder, const char *knob, uint64_t value, struc
         return knob_write(folder, knob, text, error);
 }
 
+/* Where the host has no such hierarchy, `folder` is -1, and there is nothing to read. */
 static ssize_t knob_read(int folder, const char *knob, char *text, size_t capacity) {
-        fd_scoped fd = folder < 0 ? -1 : openat(folder, knob, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -1;
-        ssize_t size = read_fully(fd, text, capacity - 1);
-        if (size >= 0)
-                text[size] = '\0';
-        return size;
+        return folder < 0 ? -ENOENT : read_small_file(folder, knob, text, capacity);
 }
 
 /* The number behind `key` in a flat-keyed knob, or the whole knob's number where key is NULL. 0 where there is none. */
