@@ -252,22 +252,27 @@ static void address_key(const char *address, char ret_key[INET6_ADDRSTRLEN]) {
         inet_ntop(AF_INET6, bytes, ret_key, INET6_ADDRSTRLEN);
 }
 
+int password_replace(struct store *store, uint32_t id, const char *old_hash, const char *new_hash,
+                     struct error *error) {
+        statement_scoped statement = NULL;
+        int r = store_prepare(store, "update account set password = $1 where id = $2 and password = $3", &statement,
+                              error);
+        if (r < 0)
+                return r;
+        statement_bind_text(statement, 1, new_hash);
+        statement_bind_integer(statement, 2, id);
+        statement_bind_text(statement, 3, old_hash);
+        return statement_run(statement, error);
+}
+
 /* Stores the right password at today's cost. A failure is told, although the old hash would do: the next step writes
  * as well. On success `hash` is the new one. */
 static int rehash(struct store *store, uint32_t id, const char *password, char hash[crypto_pwhash_STRBYTES],
                   struct error *error) {
         char stronger[crypto_pwhash_STRBYTES];
         int r = password_hash(password, stronger, error);
-        if (r < 0)
-                return r;
-        statement_scoped statement = NULL;
-        r = store_prepare(store, "update account set password = $1 where id = $2 and password = $3", &statement, error);
-        if (r < 0)
-                return r;
-        statement_bind_text(statement, 1, stronger);
-        statement_bind_integer(statement, 2, id);
-        statement_bind_text(statement, 3, hash);
-        r = statement_run(statement, error);
+        if (r >= 0)
+                r = password_replace(store, id, hash, stronger, error);
         if (r > 0) /* 0: it was changed meanwhile, and the session will not start */
                 memcpy(hash, stronger, sizeof stronger);
         return r < 0 ? r : 0;

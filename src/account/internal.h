@@ -38,6 +38,9 @@ bool password_needs_rehash(const char *hash);
 /* account.c: the stored hash. */
 int password_of(struct store *store, uint32_t id, char ret_hash[crypto_pwhash_STRBYTES],
                 struct error *error) must_check;
+/* Puts another hash in the place of this one: 1, or 0 where it was changed meanwhile. */
+int password_replace(struct store *store, uint32_t id, const char *old_hash, const char *new_hash,
+                     struct error *error) must_check;
 
 /* session.c */
 

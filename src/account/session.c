@@ -176,14 +176,7 @@ static int replace_password(struct store *store, uint32_t id, const char *old_ha
         int r = transaction_begin(store, &transaction, error);
         if (r < 0)
                 return r;
-        statement_scoped statement = NULL;
-        r = store_prepare(store, "update account set password = $1 where id = $2 and password = $3", &statement, error);
-        if (r < 0)
-                return r;
-        statement_bind_text(statement, 1, new_hash);
-        statement_bind_integer(statement, 2, id);
-        statement_bind_text(statement, 3, old_hash);
-        r = statement_run(statement, error);
+        r = password_replace(store, id, old_hash, new_hash, error);
         if (r == 0)
                 return error_say(error, EACCES, "The password was changed meanwhile.");
         if (r >= 0)
