@@ -62,7 +62,6 @@ int engine_create(struct loop *loop, const struct engine_options *options, struc
 void engine_stop(struct engine *engine);
 /* Only after on_idle, or before anything was started. */
 void engine_destroy(struct engine *engine);
-const struct groups *engine_groups(const struct engine *engine);
 
 /* What to run. The descriptors stay the caller's and are needed only during the call. */
 struct run_request {

@@ -456,7 +456,3 @@ void frames_sweep(struct frames *frames, uint64_t now) {
 bool frames_ending(const struct frames *frames) {
         return frames->closing || frames->closed;
 }
-
-size_t frames_queued(const struct frames *frames, enum frame_kind kind) {
-        return frames->outgoing.bytes[kind];
-}

@@ -56,4 +56,3 @@ void frames_sweep(struct frames *frames, uint64_t now);
 
 /* True once it is closing or closed. */
 bool frames_ending(const struct frames *frames);
-size_t frames_queued(const struct frames *frames, enum frame_kind kind);
