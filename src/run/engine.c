@@ -309,7 +309,8 @@ static void on_generation(void *context) {
 }
 
 void engine_forked(struct engine *engine) {
-        if (++engine->forks == engine->options.generation)
+        /* Again and again until it is replaced: a successor that is still importing is not disturbed by a look. */
+        if (++engine->forks >= engine->options.generation && engine->options.generation > 0)
                 timer_set(engine->generation_timer, 0);
 }
 
@@ -597,10 +598,6 @@ void engine_destroy(struct engine *engine) {
         groups_close(engine->groups);
         free(engine->imports);
         free(engine);
-}
-
-const struct groups *engine_groups(const struct engine *engine) {
-        return engine->groups;
 }
 
 struct run *engine_find(struct engine *engine, uint64_t id) {

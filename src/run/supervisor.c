@@ -30,8 +30,9 @@ enum { WEB_PENDING_LIMIT = 4 << 20 }; /* bytes queued to the web server: past it
 
 static bool tell_output(void *context, struct viewer *viewer, uint64_t offset, const void *bytes, size_t size) {
         struct supervisor *supervisor = context;
-        if (channel_pending(supervisor->web) > WEB_PENDING_LIMIT)
-                return false; /* the next acknowledgement asks again */
+        /* The next acknowledgement asks again; so one must be due. */
+        if (channel_pending(supervisor->web) > WEB_PENDING_LIMIT && offset > viewer->acknowledged)
+                return false;
         struct message_run_attach message = { run_id(viewer_run(viewer)), viewer_number(viewer), offset };
         channel_send(supervisor->web, MESSAGE_RUN_OUTPUT, &message, bytes, size, NULL, 0);
         return true;
