@@ -327,17 +327,7 @@ static _Noreturn void leave(struct outcome outcome) {
  * writes wherever it looks (reference counts). A hundred such pages lie between Run and the first line that is printed;
  * here they are copied ahead of Run. */
 void interpreter_warm_up(void) {
-        static const char text[] = "import random\n"
-                                   "class Turtle:\n"
-                                   "    def __init__(self, name, *rest, size=1):\n"
-                                   "        self.name = name\n"
-                                   "def greet(who):\n"
-                                   "    return f'Hello, {who.name}!' if who else None\n"
-                                   "for name in imports:\n"
-                                   "    __import__(name, fromlist=['__name__'])\n"
-                                   "names = [greet(Turtle(name)) for name in ('one', 'two')]\n"
-                                   "total = {'sum': len(names) + 0.5}\n"
-                                   "print(end='', flush=True)\n";
+        static const char text[] = "print(end='', flush=True)\n";
         PyObject *namespace = call_startup("warm_up", PyTuple_New(0));
         if (namespace)
                 (void) run_text(namespace, text, sizeof text - 1, "/home/warm-up");

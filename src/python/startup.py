@@ -1,7 +1,6 @@
 # The small Python beside the zygote: compiled into carrel-python, run once before any fork.
 # Its functions are called from interpreter.c; nothing of it is visible from a program.
 
-loaded = []
 ahead = set()       # modules that load() brought in, beyond what python3 itself starts with
 known = set()       # all modules at the fork
 main = None         # the program's __main__
@@ -23,8 +22,6 @@ def load(imports, complain, find_spec):
             complain(name, f"{type(error).__name__}: {error}")
             for half in set(sys.modules) - before:
                 del sys.modules[half]   # a program that imports it shall meet the error, not a torso
-        else:
-            loaded.append(name)
     sys.meta_path.insert(0, type("WithoutScreen", (), {"__module__": "carrel", "find_spec": staticmethod(find_spec)}))
     known.update(sys.modules)
     ahead.update(known - start)
@@ -34,7 +31,7 @@ def load(imports, complain, find_spec):
 
 def adopt():
     """In a parked program: standard streams on its terminal, fresh randomness."""
-    import io, sys, threading
+    import io, os, sys, threading
     for name, descriptor, mode, errors in (("stdin", 0, "r", "surrogateescape"), ("stdout", 1, "w", "surrogateescape"),
                                            ("stderr", 2, "w", "backslashreplace")):
         binary = open(descriptor, mode + "b", closefd=False)
@@ -46,7 +43,9 @@ def adopt():
     threading.main_thread()._set_native_id()    # the fork gave it another
     # `random` reseeds itself after a fork, numpy's global generator does not.
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+        # By its state: seed() would look for randomness in so many places that a page in ten is copied for it.
+        numpy, words = sys.modules["numpy"], 624
+        numpy.random.set_state(("MT19937", numpy.frombuffer(os.urandom(4 * words), "uint32"), words))
 
 
 def enter(name, script, arguments):
@@ -95,7 +94,7 @@ def warm_up():
     enter("", "/home/warm-up", ["one"])
     prompt()
     del sys.path[0]
-    return {"__name__": "__main__", "__builtins__": __builtins__, "imports": loaded}
+    return {"__name__": "__main__", "__builtins__": __builtins__}
 
 
 def forget_readline():
