@@ -83,7 +83,7 @@ def measure(school, sessions, sizes, results):
     weight, prompts, before = Weight(school), Prompts(sessions[:-1]), descriptors(school)
     for size in sizes:
         prompts.open(size)
-        time.sleep(3)
+        time.sleep(8)  # each is looked at ever more rarely while nothing happens in it
         process_bytes, all_bytes = weight.of_each(size)
         bar = 4 if size == 1000 else None
         results.add_value(f"{size} prompts, memory of processes each", process_bytes / 2**20, "MB")

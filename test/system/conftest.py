@@ -11,15 +11,9 @@ from carrel import Refused  # noqa: E402
 
 @pytest.fixture(scope="session")
 def school():
-    """The server that all tests share. Its end is a test too: it must stop in order and its log must be clean."""
-    school = School()
-    try:
-        school.enrol_everybody()
-        school.start()
+    """The server that all tests share."""
+    with School().open(School.enrol_everybody) as school:
         yield school
-        school.stop()
-    finally:
-        school.remove()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A Carrel of the tests' own: a data directory, a class with its people, the server, and what one can count of it."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -118,6 +119,18 @@ class School:
             self.add_person(name)
         self.add_person(STRANGER, class_slug="other")
         self.carrel("user", "disable", DISABLED, "--data", self.data)
+
+    @contextlib.contextmanager
+    def open(self, enrol):
+        """Enrols its people by `enrol(school)` and serves. The end is a test too: the server must stop in order and its log
+        must be clean."""
+        try:
+            enrol(self)
+            self.start()
+            yield self
+            self.stop()
+        finally:
+            self.remove()
 
     # The server
 

@@ -9,38 +9,39 @@ import time
 import pytest
 
 from carrel import Refused
+from conftest import leave_nothing
 from school import School, wait_for
 
 MEGABYTE = 1 << 20
 
 
+LIMITS = {
+    "demo": [],
+    "output": ["output=200KB"],
+    "small": ["processes=12", "file=1MB", "open-files=40", "cpu=1500ms"],
+    "tight": ["memory=200MB"],
+    "idle": ["idle=2s"],
+    "quota": ["workspace=2MB", "workspace-files=40", "limits.file=64MB"],
+}
+
+
+def enrol(school):
+    for slug, words in LIMITS.items():
+        school.carrel("class", "add", slug, "--data", school.data)
+        if words:
+            school.carrel("class", "limit", slug, *words, "--data", school.data)
+    school.add_person("ada", class_slug="demo")
+    school.add_person("ben", class_slug="demo")
+    school.add_person("turing", role="teacher", class_slug="demo")
+    for slug in LIMITS:
+        school.carrel("class", "enrol", slug, "ada", "ben", "turing", "--data", school.data)
+
+
 @pytest.fixture(scope="module")
 def strict():
     """A school whose classes have tight limits, and one (demo) that has the server's."""
-    school = School(settings=["--limits.runs", "2", "--limits.cpu-weight", "50"])
-    try:
-        limits = {
-            "demo": [],
-            "output": ["output=200KB"],
-            "small": ["processes=12", "file=1MB", "open-files=40", "cpu=1500ms"],
-            "tight": ["memory=200MB"],
-            "idle": ["idle=2s"],
-            "quota": ["workspace=2MB", "workspace-files=40", "limits.file=64MB"],
-        }
-        for slug, words in limits.items():
-            school.carrel("class", "add", slug, "--data", school.data)
-            if words:
-                school.carrel("class", "limit", slug, *words, "--data", school.data)
-        school.add_person("ada", class_slug="demo")
-        school.add_person("ben", class_slug="demo")
-        school.add_person("turing", role="teacher", class_slug="demo")
-        for slug in limits:
-            school.carrel("class", "enrol", slug, "ada", "ben", "turing", "--data", school.data)
-        school.start()
+    with School(settings=["--limits.runs", "2", "--limits.cpu-weight", "50"]).open(enrol) as school:
         yield school
-        school.stop()
-    finally:
-        school.remove()
 
 
 @pytest.fixture
@@ -54,13 +55,7 @@ def enter(strict):
 
     yield enter_class
     for person in people:
-        for run in person.request("run.list")["runs"]:
-            try:
-                person.terminal(run["run"]).close()
-            except Refused:
-                pass
-        for entry in person.request("tree.list", path=person.folder)["entries"]:
-            person.request("entry.delete", path=f"{person.folder}/{entry['name']}")
+        leave_nothing(person)
         person.disconnect()
 
 

@@ -72,10 +72,8 @@ def processes_of(school):
 def server(request):
     if os.getuid() != 0:
         pytest.skip("only root can look at all descriptors")
-    school = School(run_as=None if request.param == "as root" else NOT_ROOT)
-    try:
-        school.enrol_everybody()
-        school.start()
+    whom = None if request.param == "as root" else NOT_ROOT
+    with School(run_as=whom).open(School.enrol_everybody) as school:
         person = school.person("ada")
         run = person.run("input('on? ')")
         run.expect("on? ")
@@ -86,9 +84,6 @@ def server(request):
         yield school
         run.close()
         person.disconnect()
-        school.stop()
-    finally:
-        school.remove()
 
 
 def test_descriptors(server):

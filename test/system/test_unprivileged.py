@@ -13,14 +13,8 @@ from school import NOT_ROOT, School, password_of
 def lesser():
     if os.getuid() != 0:
         pytest.skip("all tests run as an ordinary user already")
-    school = School(run_as=NOT_ROOT)
-    try:
-        school.enrol_everybody()
-        school.start()
+    with School(run_as=NOT_ROOT).open(School.enrol_everybody) as school:
         yield school
-        school.stop()
-    finally:
-        school.remove()
 
 
 @pytest.fixture
