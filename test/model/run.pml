@@ -13,7 +13,7 @@ mtype = { parked_state, starting, running, waiting, repl, ended };
 mtype = { none, finished, stopped, killed, closed, limit, shutdown, failed };
 
 /* Messages to the engine. */
-mtype = { forked, fork_failed, zygote_lost, world_made, world_failed, program_ready, program_ended, hint_repl, reads, computes, keeper_gone,
+mtype = { forked, fork_failed, zygote_lost, world_made, world_failed, program_ready, program_ended, hint_repl, reads, computes, keeper_closed, keeper_gone,
           press_stop, press_close, breach, shut_down, grace_over };
 
 chan engine = [4] of { mtype };
@@ -26,6 +26,7 @@ mtype reason = none;
 /* What the run holds. */
 bool has_group, has_keeper_channel, has_pidfd, has_terminal, has_timer;
 bool is_parked, has_delivery;
+bool forking; /* the zygote owes an answer */
 byte released; /* how often release() has run */
 
 /* The sandbox, as the kernel knows it. */
@@ -67,7 +68,7 @@ inline end_run(why) {
                 has_timer = false;
                 if
                 :: has_pidfd -> kill_sent = true
-                :: !has_pidfd && !has_keeper_channel -> release()
+                :: !has_pidfd && !forking -> release()
                 :: else /* its fork is on the way: run_forked() will kill it */
                 fi
         :: else
@@ -86,11 +87,13 @@ active proctype Engine() {
         has_group = true;
         has_keeper_channel = true;
         has_delivery = true; /* somebody has asked for this run; the pool's own differ only in waiting for that */
+        forking = true;
         zygote_in!1;
         do
         :: engine?message ->
                 if
                 :: message == forked ->
+                        forking = false;
                         if
                         :: state == ended /* the zygote was lost, and it answered before: find_by_tag() finds nothing */
                         :: else ->
@@ -101,9 +104,9 @@ active proctype Engine() {
                                 :: else
                                 fi
                         fi
-                :: message == fork_failed -> release()
+                :: message == fork_failed -> forking = false; release()
                 :: message == zygote_lost ->
-                        if :: !has_pidfd && has_keeper_channel -> release() :: else fi
+                        if :: forking -> forking = false; release() :: else fi
                 :: message == world_made ->
                         if
                         :: state == parked_state && has_keeper_channel ->
@@ -130,6 +133,9 @@ active proctype Engine() {
                         fi
                 :: message == reads -> if :: state == running && reason == none -> enter(waiting) :: else fi
                 :: message == computes -> if :: state == waiting && reason == none -> enter(running) :: else fi
+                :: message == keeper_closed -> /* its channel; mostly a moment before its pidfd tells */
+                        has_keeper_channel = false;
+                        end_run(failed)
                 :: message == keeper_gone ->
                         assert(!keeper_lives);
                         release()
@@ -176,6 +182,7 @@ active proctype Zygote() {
         :: program_in?1 -> program_started = true; engine!program_ready
         od;
         keeper_lives = false;
+        if :: engine!keeper_closed :: skip fi;
         if
         :: has_pidfd -> engine!keeper_gone
         :: else
