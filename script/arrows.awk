@@ -1,12 +1,13 @@
 # Which room may see which (docs/architecture.md), for script/lint. A room's own headers are its own matter; of another
 # room one sees the door: the header with the room's name, and what is listed beside it. All of base is a door.
 BEGIN {
-        rooms = "base ipc store account course workspace sandbox python run web cli"
+        rooms = "base ipc store account course document workspace sandbox python run web cli"
         sees["base"] = ""
         sees["ipc"] = "base"
         sees["store"] = "base"
         sees["account"] = "base store"
         sees["course"] = "base store account ipc"
+        sees["document"] = "base"
         sees["workspace"] = "base ipc"
         sees["sandbox"] = "base ipc"
         sees["python"] = "base ipc sandbox"

@@ -25,8 +25,8 @@
  * bounded.
  *
  * Costs, for a text of n bytes: an edit and every look-up O(log n) plus the size of what is inserted or copied; a
- * reference O(1); memory for an edit at most some 4 KB while the text before it is held as well, and for many edits
- * without it at most four times the text. Out of memory is fatal, as everywhere (base.h).
+ * reference O(1); a text takes a tenth more memory than its bytes, and each edit of it that is kept beside it some 2 KB
+ * to 5 KB. Out of memory is fatal, as everywhere (base.h).
  */
 #pragma once
 
