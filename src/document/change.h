@@ -22,9 +22,10 @@
  * A change is immutable, made in one piece of memory (sections, then all inserted text as UTF-8), and counted by
  * reference, since a document keeps in its history what it sends to every page. Not for several threads at once.
  *
- * Two things are refused here that CodeMirror lets pass, because no honest editor sends them and both end in texts
- * that are not Unicode: a border of sections inside a surrogate pair (-EPROTO, as soon as the text shows it), and a
- * section that does nothing (0, or an empty replacement of nothing; refused where it is parsed).
+ * What comes from the wire is put into CodeMirror's normal form as it is read (nothing that its own editors send is
+ * changed by that): sections that do nothing go, and neighbours are joined. One thing is refused that CodeMirror lets
+ * pass, because no honest editor sends it and it ends in texts that are not Unicode: a border of sections inside a
+ * surrogate pair, -EPROTO as soon as the text shows it.
  *
  * Costs: everything is linear in the sections and the inserted text of its arguments; applying to a text of n bytes
  * takes O(log n) a section. compose and map never look at a text.
@@ -63,6 +64,7 @@ int change_write(const struct change *change, struct buffer *buffer) must_check;
 struct change_builder {
         struct section *sections;
         size_t count, capacity;
+        size_t before, after; /* units so far */
         struct buffer inserted;
         int failed;
 };

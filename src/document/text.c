@@ -48,11 +48,12 @@ static bool is_continuation(uint8_t byte) {
 }
 
 /* Without a branch, so that compilers make vector code of it. */
-static struct text_extent measure(const uint8_t *bytes, size_t size) {
+struct text_extent text_measure(const void *bytes, size_t size) {
+        const uint8_t *at = bytes;
         struct text_extent extent = { .bytes = size };
         for (size_t i = 0; i < size; i++) {
-                extent.units += (size_t) !is_continuation(bytes[i]) + (bytes[i] >= 0xF0);
-                extent.lines += bytes[i] == '\n';
+                extent.units += (size_t) !is_continuation(at[i]) + (at[i] >= 0xF0);
+                extent.lines += at[i] == '\n';
         }
         return extent;
 }
@@ -141,7 +142,7 @@ static struct text *build(const uint8_t *bytes, size_t size) {
                 size_t to = size * (i + 1) / count;
                 while (to < size && is_continuation(bytes[to]))
                         to--;
-                leaves[i] = make_leaf(bytes + from, to - from, NULL, 0, measure(bytes + from, to - from));
+                leaves[i] = make_leaf(bytes + from, to - from, NULL, 0, text_measure(bytes + from, to - from));
                 from = to;
         }
         return build_level(leaves, count);
@@ -161,7 +162,7 @@ static struct text *join_leaves(struct text *left, struct text *right) {
         size_t half = total / 2;
         while (is_continuation(joined->bytes[half]))
                 half--;
-        struct text_extent first = measure(joined->bytes, half);
+        struct text_extent first = text_measure(joined->bytes, half);
         struct text *two[] = {
                 make_leaf(joined->bytes, half, NULL, 0, first),
                 make_leaf(joined->bytes + half, total - half, NULL, 0, subtract(joined->extent, first)),
@@ -375,7 +376,7 @@ int text_at_byte(const struct text *text, size_t byte, struct text_extent *ret_b
         size_t at = byte - before.bytes;
         if (at < leaf->extent.bytes && is_continuation(leaf->bytes[at]))
                 return -EINVAL;
-        *ret_before = add(before, measure(leaf->bytes, at));
+        *ret_before = add(before, text_measure(leaf->bytes, at));
         return 0;
 }
 
@@ -389,7 +390,7 @@ int text_at_line(const struct text *text, size_t line, struct text_extent *ret_b
                 const uint8_t *end = memchr(leaf->bytes + at, '\n', leaf->extent.bytes - at);
                 at = (size_t) (end - leaf->bytes) + 1; /* the leaf's count says that there is one */
         }
-        *ret_before = add(before, measure(leaf->bytes, at));
+        *ret_before = add(before, text_measure(leaf->bytes, at));
         return 0;
 }
 

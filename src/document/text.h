@@ -45,6 +45,9 @@ struct text_extent {
         size_t lines; /* as many as there are "\n": a position's line, counted from 0 */
 };
 
+/* Of bytes that are UTF-8. */
+struct text_extent text_measure(const void *bytes, size_t size);
+
 /* 0; -EILSEQ where the bytes are not UTF-8, -EFBIG past TEXT_BYTES_MAXIMUM. The caller owns a reference. */
 int text_new(const void *bytes, size_t size, struct text **ret_text) must_check;
 
