@@ -19,10 +19,10 @@
  * of the base that one side alone has changed take that side's lines; stretches that both have changed, or that touch,
  * conflict, unless both hold the same lines there. What it makes does not depend on which side is called ours.
  *
- * Both copy the texts out while they work (some 20 bytes a line and 1 a byte), hold nothing afterwards, and never fail:
- * what they make has at most CHANGE_SECTIONS_MAXIMUM / 4 sections, coarser where it would have more. A few milliseconds
- * for texts that are much alike; by the bounds a few hundred at worst for texts of 5 MB, which is for a thread of the
- * pool.
+ * Both copy the texts out while they work (some 30 bytes a line and 1 a byte) and hold nothing afterwards. What they
+ * make has at most CHANGE_SECTIONS_MAXIMUM / 4 sections, coarser where it would have more, so that it can be composed
+ * with others and sent. Two texts of 5 MB that are much alike take some ten milliseconds; by the bounds a few hundred
+ * at worst, which is for a thread of the pool.
  */
 #pragma once
 
@@ -30,14 +30,14 @@
 
 enum {
         DIFFERENCE_LINES_WORK_MAXIMUM = 8000000,      /* steps of Myers' search, in one comparison */
-        DIFFERENCE_CHARACTERS_WORK_MAXIMUM = 4000000, /* the same, of all changed stretches together */
-        DIFFERENCE_CHARACTERS_MAXIMUM = 4000,         /* in a changed stretch, both sides together, to be looked into */
+        DIFFERENCE_CHARACTERS_WORK_MAXIMUM = 8000000, /* the same, of all changed stretches together */
+        DIFFERENCE_STRETCH_MAXIMUM = 4000, /* bytes of a changed stretch that is looked into, of both sides */
 };
 
 /* The change that makes `after` of `before`; empty where they are equal. */
 struct change *difference_between(const struct text *before, const struct text *after);
 
 /* Three ways: 0 and the change that puts into `ours` what `theirs` has changed of `base`; 1 where both have changed the
- * same or adjoining lines, differently. */
+ * same or adjoining lines, differently; -EFBIG where both changes together make too large a text. */
 int difference_merge(const struct text *base, const struct text *ours, const struct text *theirs,
                      struct change **ret_change) must_check;
