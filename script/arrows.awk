@@ -7,12 +7,12 @@ BEGIN {
         sees["store"] = "base"
         sees["account"] = "base store"
         sees["course"] = "base store account ipc"
-        sees["document"] = "base"
+        sees["document"] = "base ipc store"
         sees["workspace"] = "base ipc"
         sees["sandbox"] = "base ipc"
         sees["python"] = "base ipc sandbox"
         sees["run"] = "base ipc sandbox python workspace"
-        sees["web"] = "base ipc store account course workspace"
+        sees["web"] = "base ipc store account course document workspace"
         sees["cli"] = rooms
         beside["ipc/messages.h"] = 1
         beside["course/permission.h"] = 1

@@ -100,6 +100,16 @@ int account_find(struct store *store, const char *name, struct person *ret_perso
         return r == -ENOENT ? error_say(error, ENOENT, "There is nobody named '%.80s'.", name) : r;
 }
 
+int account_find_id(struct store *store, uint32_t id, struct person *ret_person, struct error *error) {
+        statement_scoped statement = NULL;
+        int r = store_prepare(store, "select " PERSON_COLUMNS " from account where id = $1", &statement, error);
+        if (r < 0)
+                return r;
+        statement_bind_integer(statement, 1, id);
+        r = read_one(statement, ret_person, NULL, error);
+        return r == -ENOENT ? error_say(error, ENOENT, "There is no account %u.", id) : r;
+}
+
 int account_list(struct store *store, person_function *function, void *context, struct error *error) {
         statement_scoped statement = NULL;
         int r = store_prepare(store, "select " PERSON_COLUMNS " from account order by name_key", &statement, error);

@@ -77,6 +77,8 @@ int account_add(struct store *store, const char *name, enum role role, const cha
                 struct error *error) must_check;
 /* -ENOENT: nobody has that name. */
 int account_find(struct store *store, const char *name, struct person *ret_person, struct error *error) must_check;
+/* By number. -ENOENT: nobody has it. */
+int account_find_id(struct store *store, uint32_t id, struct person *ret_person, struct error *error) must_check;
 
 /* Called for each person; a non-zero answer ends the listing and is its result. It runs with the store's lock held: it
  * should copy, and wait for nothing. */

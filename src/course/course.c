@@ -136,6 +136,18 @@ int course_find(struct store *store, const char *slug, struct course *ret_course
         return r < 0 ? r : course_read(statement, ret_course, error);
 }
 
+int course_find_id(struct store *store, uint32_t id, struct course *ret_course, struct error *error) {
+        statement_scoped statement = NULL;
+        int r = store_prepare(store, "select " COURSE_COLUMNS " from class where id = $1", &statement, error);
+        if (r < 0)
+                return r;
+        statement_bind_integer(statement, 1, id);
+        r = statement_step(statement, error);
+        if (r == 0)
+                return error_say(error, ENOENT, "There is no class %u.", id);
+        return r < 0 ? r : course_read(statement, ret_course, error);
+}
+
 static int visit(struct statement *statement, course_function *function, void *context, struct error *error) {
         int r;
         while ((r = statement_step(statement, error)) > 0) {

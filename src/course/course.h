@@ -54,6 +54,7 @@ int course_add(struct store *store, const char *slug, const char *title, struct 
                struct error *error) must_check;
 /* -ENOENT: there is none. */
 int course_find(struct store *store, const char *slug, struct course *ret_course, struct error *error) must_check;
+int course_find_id(struct store *store, uint32_t id, struct course *ret_course, struct error *error) must_check;
 
 /* As person_function: non-zero ends the listing; runs with the store's lock held. */
 typedef int course_function(void *context, const struct course *course);

@@ -179,6 +179,12 @@ void statement_bind_text(struct statement *statement, int parameter, const char 
               sqlite3_bind_text(statement->handle, parameter_index(statement, parameter), text, -1, SQLITE_TRANSIENT));
 }
 
+void statement_bind_bytes(struct statement *statement, int parameter, const void *bytes, size_t size) {
+        /* NULL would bind SQL's NULL, which no bytes are not. */
+        bound(statement, sqlite3_bind_blob64(statement->handle, parameter_index(statement, parameter),
+                                             bytes ? bytes : "", size, SQLITE_TRANSIENT));
+}
+
 void statement_bind_integer(struct statement *statement, int parameter, int64_t value) {
         bound(statement, sqlite3_bind_int64(statement->handle, parameter_index(statement, parameter), value));
 }
@@ -216,6 +222,12 @@ bool statement_is_null(const struct statement *statement, int column) {
 
 const char *statement_text(const struct statement *statement, int column) {
         return (const char *) sqlite3_column_text(statement->handle, column);
+}
+
+const void *statement_bytes(const struct statement *statement, int column, size_t *ret_size) {
+        const void *bytes = sqlite3_column_blob(statement->handle, column); /* first: it may convert, and so resize */
+        *ret_size = (size_t) sqlite3_column_bytes(statement->handle, column);
+        return bytes;
 }
 
 int statement_copy_text(const struct statement *statement, int column, char *ret_text, size_t size,

@@ -43,6 +43,7 @@ void statement_finish(struct statement *statement); /* NULL is fine */
 /* Parameters count from 1. Text is copied; NULL binds SQL's NULL. A failure is remembered and told by
  * statement_step(). */
 void statement_bind_text(struct statement *statement, int parameter, const char *text);
+void statement_bind_bytes(struct statement *statement, int parameter, const void *bytes, size_t size); /* copied */
 void statement_bind_integer(struct statement *statement, int parameter, int64_t value);
 void statement_bind_null(struct statement *statement, int parameter);
 
@@ -56,6 +57,8 @@ int statement_run(struct statement *statement, struct error *error) must_check;
 int64_t statement_integer(const struct statement *statement, int column);
 bool statement_is_null(const struct statement *statement, int column);
 const char *statement_text(const struct statement *statement, int column);
+/* Likewise, with NULs in them; `ret_size` is 0 where the column is NULL. */
+const void *statement_bytes(const struct statement *statement, int column, size_t *ret_size);
 /* Copies into an array of `size` bytes; NULL becomes "". -EOVERFLOW where it does not fit. */
 int statement_copy_text(const struct statement *statement, int column, char *ret_text, size_t size,
                         struct error *error) must_check;
