@@ -1,4 +1,5 @@
 #include "client.h"
+#include "documents.h"
 #include "http.h"
 #include "request.h"
 #include "supervisor.h"
@@ -69,8 +70,7 @@ static void classroom_set_roster(struct classroom *classroom, struct roster *ros
         classroom->refresh_at = now_milliseconds() + RECHECK_MILLISECONDS;
 }
 
-/* A reference for the caller, and the roster, which is the newest there is. */
-static struct classroom *classroom_enter(struct server *server, struct roster *roster) {
+struct classroom *classroom_enter(struct server *server, struct roster *roster) {
         struct classroom *classroom = classroom_find(server, roster->course.slug);
         if (!classroom) {
                 classroom = allocate(sizeof *classroom);
@@ -155,6 +155,7 @@ void client_create(struct server *server, struct admission *admission, int fd,
         client->token = admission->token;
         client->check_at = now_milliseconds() + RECHECK_MILLISECONDS;
         LIST_INIT(&client->requests);
+        LIST_INIT(&client->documents);
         LIST_INSERT_HEAD(&server->clients, client, link);
         LIST_INSERT_HEAD(&client->classroom->clients, client, of_class);
         table_put(server->clients_by_number, client->number, client);
@@ -187,6 +188,7 @@ static void on_closed(void *context, const char *why) {
         LIST_REMOVE(client, of_class);
         table_take(server->clients_by_number, client->number);
         requests_abandon(client);
+        documents_forget_client(client);
         supervisor_forget_client(server->supervisor, client);
         loop_defer(server->loop, client_free, client);
 }

@@ -24,7 +24,9 @@ struct classroom {
 };
 
 struct request;
+struct viewer;
 LIST_HEAD(request_list, request);
+LIST_HEAD(viewer_list, viewer);
 
 struct client {
         LIST_ENTRY(client) link, of_class;
@@ -40,11 +42,15 @@ struct client {
         uint64_t check_at;
         bool checking;
         uint64_t attached[ATTACHED_RUNS]; /* 0: free */
-        bool gone;                        /* on_closed has run */
+        struct viewer_list documents;     /* that it has open */
+        unsigned document_count;
+        bool gone; /* on_closed has run */
 };
 
 struct classroom *classroom_find(struct server *server, const char *slug); /* NULL: nobody is there */
-void classroom_release(struct classroom *classroom);                       /* NULL is fine */
+/* A reference for the caller; the roster, which is the newest there is, is taken over. */
+struct classroom *classroom_enter(struct server *server, struct roster *roster);
+void classroom_release(struct classroom *classroom); /* NULL is fine */
 
 /* From the handshake: takes `admission`'s roster. 0, or -EBUSY: the account has CLIENTS_AN_ACCOUNT already. */
 int client_room(struct server *server, const struct person *person) must_check;

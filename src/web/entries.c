@@ -1,4 +1,5 @@
 /* Folders and entries: folder.create, entry.move, entry.copy, entry.delete. */
+#include "documents.h"
 #include "files.h"
 
 static const char *from_of(const struct request *request) {
@@ -68,6 +69,7 @@ static void on_moved_away(void *context, struct workspace_answer *answer) {
         struct request *request = context;
         if (!files_answer(request, answer, from_of(request)))
                 return;
+        documents_moved(request->classroom, from_of(request), to_of(request));
         files_changed(request->classroom, from_of(request));
         reply_from_to(request);
 }

@@ -1,4 +1,5 @@
 #include "files.h"
+#include "documents.h"
 #include "measure.h"
 
 #include "../base/log.h"
@@ -104,13 +105,18 @@ static void parent_of(const char *path, char parent[static PATH_BYTES]) {
         snprintf(parent, PATH_BYTES, "%.*s", slash ? (int) (slash - path) : 0, path);
 }
 
-void files_changed(struct classroom *classroom, const char *path) {
+void files_tell(struct classroom *classroom, const char *path) {
         char parent[PATH_BYTES];
         struct place place;
         parent_of(path, parent);
         if (place_parse(parent, &place, NULL) == 0)
                 classroom_tell(classroom, ACTION_SEE, &place,
                                json_pack("{s:s, s:s}", "type", "tree.changed", "path", parent));
+}
+
+void files_changed(struct classroom *classroom, const char *path) {
+        files_tell(classroom, path);
+        documents_noticed(classroom, path);
 }
 
 /* tree.list */

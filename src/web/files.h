@@ -19,7 +19,9 @@ void files_save_text(struct request *request, workspace_function *on_written);
  * none. */
 struct file_usage files_quota(const struct server *server, const struct course *course, const struct place *place);
 
-/* `path` of a class has changed: all who may see its folder are told. */
+/* `path` of a class has changed: all who may see its folder are told. files_changed() tells the open documents too,
+ * which the other is for. */
+void files_tell(struct classroom *classroom, const char *path);
 void files_changed(struct classroom *classroom, const char *path);
 
 enum { VERSION_TEXT_BYTES = 2 * sizeof(struct file_version) + 1 };

@@ -202,6 +202,11 @@ static int check_value(const struct type *type, const json_t *value, const char 
         case SHAPE_STRING:
                 return json_is_string(value) ? check_string(type, value, where, fault)
                                              : fault_set(fault, "malformed", where, "'%s' must be a string.", where);
+        case SHAPE_ARRAY:
+                if (json_is_array(value) && json_array_size(value) <= (size_t) type->maximum)
+                        return 0;
+                return fault_set(fault, "malformed", where, "'%s' must be a list of at most %lld elements.", where,
+                                 (long long) type->maximum);
         case SHAPE_OBJECT:
                 if (depth >= PROTOCOL_DEPTH_MAXIMUM)
                         return fault_set(fault, "malformed", where, "'%s' is nested too deeply.", where);

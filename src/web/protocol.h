@@ -20,7 +20,7 @@
 
 enum {
         PROTOCOL_DEPTH_MAXIMUM = 8,
-        PROTOCOL_VALUES_MAXIMUM = 2048,
+        PROTOCOL_VALUES_MAXIMUM = 262144, /* lines of a pasted text are values */
         PROTOCOL_FIELD_BYTES = 64,
         PROTOCOL_SENTENCE_BYTES = 320,
 };

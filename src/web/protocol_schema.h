@@ -3,7 +3,8 @@
 
 #include "protocol.h"
 
-enum shape { SHAPE_BOOLEAN, SHAPE_INTEGER, SHAPE_STRING, SHAPE_OBJECT };
+/* SHAPE_ARRAY: a list whose elements the handler checks. */
+enum shape { SHAPE_BOOLEAN, SHAPE_INTEGER, SHAPE_STRING, SHAPE_ARRAY, SHAPE_OBJECT };
 
 struct field {
         const char *name;
@@ -19,7 +20,7 @@ struct fields {
 struct type {
         const char *name;
         enum shape shape;
-        int64_t minimum, maximum; /* of an integer; of a string the maximum is in bytes */
+        int64_t minimum, maximum; /* of an integer; of a string the maximum is in bytes, of an array in elements */
         const json_t *values;     /* an enumeration's words, or NULL */
         struct fields fields;     /* of an object */
         bool nul_allowed;

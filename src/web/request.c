@@ -1,4 +1,4 @@
-#include "request.h"
+#include "documents.h"
 #include "supervisor.h"
 
 #include <stdarg.h>
@@ -7,13 +7,14 @@
 
 /* What must be permitted before a handler runs. */
 enum rule_kind {
-        RULE_NONE,    /* end of the list; a row that begins with it does not start the server */
-        RULE_PATH,    /* at the path that the field holds */
-        RULE_TARGET,  /* the same, the second path of a request */
-        RULE_PROGRAM, /* at the path, or in one's own folder where there is none */
-        RULE_SAVED,   /* at the path, where the request brings a text */
-        RULE_RUN,     /* with the run that the field names */
-        RULE_MEMBER,  /* nothing more than to be in the class; the handler shows only what may be seen */
+        RULE_NONE,     /* end of the list; a row that begins with it does not start the server */
+        RULE_PATH,     /* at the path that the field holds */
+        RULE_TARGET,   /* the same, the second path of a request */
+        RULE_PROGRAM,  /* at the path, or in one's own folder where there is none */
+        RULE_SAVED,    /* at the path, where the request brings a text */
+        RULE_RUN,      /* with the run that the field names */
+        RULE_DOCUMENT, /* where the document lies that the field names; the client has it open */
+        RULE_MEMBER,   /* nothing more than to be in the class; the handler shows only what may be seen */
 };
 
 struct rule {
@@ -38,6 +39,16 @@ static const struct row rows[] = {
         { "entry.move",      files_move,        { { RULE_PATH, "from", ACTION_CHANGE }, { RULE_TARGET, "to", ACTION_CHANGE } } },
         { "entry.copy",      files_copy,        { { RULE_PATH, "from", ACTION_SEE }, { RULE_TARGET, "to", ACTION_CHANGE } } },
         { "entry.delete",    files_delete,      { { RULE_PATH, "path", ACTION_CHANGE } } },
+        { "document.open",   documents_open,    { { RULE_PATH, "path", ACTION_SEE } } },
+        { "document.push",   documents_push,    { { RULE_DOCUMENT, "document", ACTION_CHANGE } } },
+        { "document.cursor", documents_cursor,  { { RULE_DOCUMENT, "document", ACTION_SEE } } },
+        { "document.save",   documents_save,    { { RULE_DOCUMENT, "document", ACTION_CHANGE } } },
+        { "document.close",  documents_close,   { { RULE_DOCUMENT, "document", ACTION_SEE } } },
+        { "document.disk",   documents_disk,    { { RULE_DOCUMENT, "document", ACTION_SEE } } },
+        { "document.resolve", documents_resolve, { { RULE_DOCUMENT, "document", ACTION_CHANGE } } },
+        { "history.list",    history_list,      { { RULE_PATH, "path", ACTION_SEE } } },
+        { "history.text",    history_text,      { { RULE_PATH, "path", ACTION_SEE } } },
+        { "history.updates", history_updates,   { { RULE_PATH, "path", ACTION_SEE } } },
         { "run.start",       runs_start,        { { RULE_PROGRAM, "path", ACTION_RUN }, { RULE_SAVED, "path", ACTION_CHANGE } } },
         { "run.list",        runs_list,         { { RULE_MEMBER } } },
         { "run.attach",      runs_attach,       { { RULE_RUN, "run", ACTION_WATCH } } },
@@ -217,6 +228,13 @@ static int apply_run_rule(struct request *request, const struct rule *rule) {
         return -ENOENT;
 }
 
+static int apply_document_rule(struct request *request, const struct rule *rule) {
+        if (documents_permitted(request->client, rule->action, request_integer(request, rule->field)))
+                return 0;
+        request_fail(request, "not-found", rule->field, "This document is not open, or you may not do this with it.");
+        return -ENOENT;
+}
+
 static int apply_rule(struct request *request, const struct rule *rule) {
         struct place *place = rule->kind == RULE_TARGET ? &request->other : &request->place;
         switch (rule->kind) {
@@ -225,6 +243,8 @@ static int apply_rule(struct request *request, const struct rule *rule) {
                 return 0;
         case RULE_RUN:
                 return apply_run_rule(request, rule);
+        case RULE_DOCUMENT:
+                return apply_document_rule(request, rule);
         case RULE_SAVED:
                 if (!request_string(request, "text"))
                         return 0;

@@ -14,6 +14,7 @@ enum { FRAME_HEAD_BYTES = 17 }; /* of a binary frame: kind, run, offset */
 
 struct row;
 struct worker;
+struct document;
 struct request;
 
 typedef void request_function(struct request *request);
@@ -46,6 +47,8 @@ struct request {
         int fd;              /* owned, -1: none */
         bool writable;       /* what was opened may be changed; of run.start: there is a version to tell */
         bool deletes_source; /* a move from one tree to another */
+        unsigned writes;     /* of documents that are waited for */
+        void (*on_source)(struct request *request, int fd);
         struct file_version version;
         struct error error;
         char *text; /* owned: an answer that the pool encoded */
@@ -82,4 +85,6 @@ json_t *request_hello(struct client *client);
 
 /* The handlers, by file. */
 request_function files_list, files_open, files_save, files_make_folder, files_move, files_copy, files_delete;
+request_function documents_open, documents_push, documents_cursor, documents_save, documents_close, documents_disk,
+        documents_resolve, history_list, history_text, history_updates;
 request_function runs_start, runs_list, runs_attach, runs_detach, runs_acknowledge, runs_resize, runs_stop, runs_close;

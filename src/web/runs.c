@@ -1,4 +1,5 @@
 /* The requests about runs. */
+#include "documents.h"
 #include "files.h"
 #include "supervisor.h"
 
@@ -25,6 +26,11 @@ static const char *const reason_names[RUN_REASONS] = {
         [REASON_FAILED] = "failed",
 };
 
+const char *runs_reason_name(int reason) {
+        const char *name = reason >= 0 && reason < (int) RUN_REASONS ? reason_names[reason] : NULL;
+        return name ? name : "failed";
+}
+
 /* run-info */
 
 static const char *title_of(const char *path) {
@@ -34,8 +40,7 @@ static const char *title_of(const char *path) {
 
 static void add_ending(json_t *info, const struct message_run_state *state) {
         json_object_set_new(info, "ended", json_integer(state->ended > 0 ? state->ended : 0));
-        const char *reason = reason_names[state->reason];
-        json_object_set_new(info, "reason", json_string(reason ? reason : "failed"));
+        json_object_set_new(info, "reason", json_string(runs_reason_name((int) state->reason)));
         if (state->exit >= 0)
                 json_object_set_new(info, "exit", json_integer(state->exit));
         if (state->signal > 0)
@@ -149,6 +154,11 @@ static int ask_source(struct request *request, struct workspace *workspace) {
         return workspace_open_file(workspace, request->place.path, on_source, request);
 }
 
+static void on_document_source(struct request *request, int fd) {
+        send_start(request, fd);
+        close_fd(&fd);
+}
+
 void runs_start(struct request *request) {
         if (!room_to_attach(request))
                 request_fail(request, "busy", NULL, "This page watches %d programs already.", ATTACHED_RUNS);
@@ -156,6 +166,8 @@ void runs_start(struct request *request) {
                 send_start(request, -1);
         else if (request->place.kind != PLACE_TREE)
                 request_fail(request, "not-found", "path", "This is a folder.");
+        else if (json_object_get(request->message, "document"))
+                documents_run(request, on_document_source);
         else if (request_string(request, "text"))
                 files_save_text(request, on_source);
         else
@@ -208,6 +220,8 @@ void runs_started(struct request *request, const struct message_run_started *sta
                 version_to_text(&request->version, version);
                 json_object_set_new(reply, "version", json_string(version));
         }
+        if (json_object_get(request->message, "document"))
+                documents_ran(request, started->run);
         if (request->client) {
                 note_attached(request->client, started->run);
         } else {

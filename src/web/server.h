@@ -27,6 +27,7 @@ struct server {
         struct http *http;
         struct workers *workers;
         struct supervisor *supervisor;
+        struct documents *documents;
         struct channel *monitor;
         struct table *clients_by_number;
         struct client_list clients;

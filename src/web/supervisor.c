@@ -1,4 +1,5 @@
 #include "supervisor.h"
+#include "documents.h"
 #include "measure.h"
 #include "request.h"
 #include "table.h"
@@ -186,6 +187,8 @@ static void on_state(struct supervisor *supervisor, const struct message_run_sta
                 run = allocate(sizeof *run);
                 table_put(supervisor->runs, state->run, run);
         }
+        if (state->state == RUN_ENDED && run->state.state != RUN_ENDED)
+                documents_run_ended(supervisor->server->documents, state);
         run->state = *state;
         place_personal(state->folder, &run->owner);
         if (classroom_find(supervisor->server, state->class_slug))

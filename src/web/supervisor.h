@@ -41,4 +41,5 @@ void supervisor_send(struct supervisor *supervisor, uint16_t type, const void *b
 void runs_started(struct request *request, const struct message_run_started *started);
 void runs_attached(struct request *request, uint64_t from);
 /* The run-info of a message. `name`: its owner's. */
+const char *runs_reason_name(int reason); /* of enum run_reason, as the protocol has it */
 json_t *runs_info(const struct message_run_state *state, const char *name);

@@ -1,6 +1,7 @@
 #include "web.h"
 #include "assets.h"
 #include "client.h"
+#include "documents.h"
 #include "http.h"
 #include "request.h"
 #include "supervisor.h"
@@ -60,6 +61,7 @@ static void serve(struct life *life) {
                 server_fail(server, &error);
                 return;
         }
+        documents_recover(server->documents);
         struct message_empty ready = { 0 };
         channel_send(server->monitor, MESSAGE_READY, &ready, NULL, 0, NULL, 0);
         log_event(LOG_INFO, "web.serving", NULL);
@@ -88,7 +90,8 @@ static void look_whether_done(struct life *life) {
         struct server *server = &life->server;
         uint64_t now = now_milliseconds();
         /* A client's handshake is an exchange as long as the client lives. */
-        bool busy = server->requests_alive > 0 || pool_pending(server->pool) > 0 ||
+        bool busy = documents_stopping(server->documents) || server->requests_alive > 0 ||
+                    pool_pending(server->pool) > 0 ||
                     http_exchanges(server->http) > table_count(server->clients_by_number);
         if (!life->farewell && (!busy || now >= life->stop_at)) {
                 life->farewell = true;
@@ -118,6 +121,7 @@ static void on_sweep(void *context) {
         struct server *server = context;
         supervisor_expect(server->supervisor, clients_sweep(server));
         workers_sweep(server->workers);
+        documents_sweep(server->documents);
         timer_set(server->sweep, 1000);
 }
 
@@ -176,6 +180,7 @@ static int open_all(struct life *life, struct error *error) {
         server->unpause = loop_timer(server->loop, on_unpause, server);
         server->clients_by_number = table_create();
         server->workers = workers_create(server);
+        server->documents = documents_create(server);
         /* The signal is blocked before there are threads, which would else get it. */
         result = loop_signal(server->loop, SIGTERM, on_stop, life, error);
         if (result == 0)
@@ -227,6 +232,7 @@ static void close_all(struct life *life) {
         }
         pool_destroy(server->pool); /* first: its work uses all the rest */
         workers_destroy(server->workers);
+        documents_destroy(server->documents);
         supervisor_destroy(server->supervisor);
         channel_destroy(server->monitor);
         if (server->loop)

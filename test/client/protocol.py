@@ -4,7 +4,7 @@ import json
 import pathlib
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "protocol" / "carrel.1.json"
-JSON_TYPES = {"boolean": bool, "integer": int, "string": str}
+JSON_TYPES = {"boolean": bool, "integer": int, "string": str, "array": list}
 
 
 class Broken(AssertionError):
@@ -66,7 +66,7 @@ class Protocol:
             raise Broken(f"{where} should be {description['json']}: {value!r}")
         if "values" in description and value not in description["values"]:
             raise Broken(f"{where} is none of {description['values']}: {value!r}")
-        size = len(value.encode()) if kind is str else value
+        size = len(value.encode()) if kind is str else len(value) if kind is list else value
         if "minimum" in description and size < description["minimum"]:
             raise Broken(f"{where} is too small: {value!r}")
         if "maximum" in description and kind is not bool and size > description["maximum"]:

@@ -30,7 +30,7 @@ function typeDeclaration(name, type) {
   const head = `${comment(type.doc)}export type ${typeName(name)} = `;
   if (type.fields) return `${head}${record(type.fields)};\n`;
   if (type.values) return `${head}${type.values.map((value) => JSON.stringify(value)).join(" | ")};\n`;
-  return `${head}${type.json === "integer" ? "number" : type.json};\n`;
+  return `${head}${{ integer: "number", array: "readonly unknown[]" }[type.json] ?? type.json};\n`;
 }
 
 function requestDeclaration([name, request]) {
