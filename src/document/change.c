@@ -52,18 +52,16 @@ static void fail(struct change_builder *builder, int why) {
                 builder->failed = why;
 }
 
-static struct section *push_section(struct change_builder *builder) {
+static void push_section(struct change_builder *builder, struct section section) {
         if (builder->count == CHANGE_SECTIONS_MAXIMUM) {
                 fail(builder, -E2BIG);
-                return NULL;
+                return;
         }
         if (builder->count == builder->capacity) {
                 builder->capacity = builder->capacity ? builder->capacity * 2 : 8;
                 builder->sections = reallocate_array(builder->sections, builder->capacity, sizeof builder->sections[0]);
         }
-        struct section *section = &builder->sections[builder->count++];
-        *section = (struct section){ 0 };
-        return section;
+        builder->sections[builder->count++] = section;
 }
 
 /* addSection and addInsert in one: the last `bytes` of builder->inserted are the section's. `joined` is forceJoin: the
@@ -79,12 +77,11 @@ static void add_section(struct change_builder *builder, size_t length, uint32_t 
                 fail(builder, -EFBIG);
                 return;
         }
-        struct section *last = builder->count > 0 ? &builder->sections[builder->count - 1] : NULL;
-        bool alike = last && ((nothing && inserted == last->inserted) || (length == 0 && last->length == 0));
-        if (!last || (!alike && !joined)) {
-                last = push_section(builder);
-                if (last)
-                        *last = (struct section){ (uint32_t) length, inserted, (uint32_t) bytes };
+        bool first = builder->count == 0;
+        struct section *last = first ? NULL : &builder->sections[builder->count - 1];
+        bool alike = !first && ((nothing && inserted == last->inserted) || (length == 0 && last->length == 0));
+        if (first || (!alike && !joined)) {
+                push_section(builder, (struct section){ (uint32_t) length, inserted, (uint32_t) bytes });
                 return;
         }
         last->length += (uint32_t) length;

@@ -21,8 +21,9 @@
  *
  * Both copy the texts out while they work (some 30 bytes a line and 1 a byte) and hold nothing afterwards. What they
  * make has at most CHANGE_SECTIONS_MAXIMUM / 4 sections, coarser where it would have more, so that it can be composed
- * with others and sent. Two texts of 5 MB that are much alike take some ten milliseconds; by the bounds a few hundred
- * at worst, which is for a thread of the pool.
+ * with others and sent. The time is mostly that of looking at every line once: 15 ns a byte of both, so nothing for a
+ * program of a pupil, and with the bounds a tenth of a second or two for texts of 5 MB, which is for a thread of the
+ * pool.
  */
 #pragma once
 

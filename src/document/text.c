@@ -394,14 +394,17 @@ int text_at_line(const struct text *text, size_t line, struct text_extent *ret_b
         return 0;
 }
 
-const uint8_t *text_chunk(const struct text *text, size_t byte, size_t *ret_size) {
-        if (byte >= text->extent.bytes)
-                return NULL;
+/* Of a byte that is there. */
+static const uint8_t *find_chunk(const struct text *text, size_t byte, size_t *ret_size) {
         struct text_extent before;
         const struct text *leaf = find_leaf(text, BYTES, byte + 1, &before);
         size_t at = byte - before.bytes;
         *ret_size = leaf->extent.bytes - at;
         return leaf->bytes + at;
+}
+
+const uint8_t *text_chunk(const struct text *text, size_t byte, size_t *ret_size) {
+        return byte < text->extent.bytes ? find_chunk(text, byte, ret_size) : NULL;
 }
 
 int text_copy(const struct text *text, size_t from, size_t to, struct buffer *buffer) {
@@ -413,7 +416,7 @@ int text_copy(const struct text *text, size_t from, size_t to, struct buffer *bu
         if (!room)
                 return -ENOBUFS;
         for (size_t at = start.bytes, size; at < end.bytes; at += size) {
-                const uint8_t *chunk = text_chunk(text, at, &size);
+                const uint8_t *chunk = find_chunk(text, at, &size);
                 if (size > end.bytes - at)
                         size = end.bytes - at;
                 memcpy(room + (at - start.bytes), chunk, size);
@@ -430,7 +433,7 @@ bool text_equal(const struct text *a, const struct text *b) {
                 return false;
         for (size_t at = 0, size; at < a->extent.bytes; at += size) {
                 size_t other_size;
-                const uint8_t *one = text_chunk(a, at, &size), *other = text_chunk(b, at, &other_size);
+                const uint8_t *one = find_chunk(a, at, &size), *other = find_chunk(b, at, &other_size);
                 if (size > other_size)
                         size = other_size;
                 if (one != other && memcmp(one, other, size) != 0)

@@ -25,7 +25,7 @@
  * bounded.
  *
  * Costs, for a text of n bytes: an edit and every look-up O(log n) plus the size of what is inserted or copied; a
- * reference O(1); a text takes a tenth more memory than its bytes, and each edit of it that is kept beside it some 2 KB
+ * reference O(1); a text takes a fifth more memory than its bytes, and each edit of it that is kept beside it some 2 KB
  * to 5 KB. Out of memory is fatal, as everywhere (base.h).
  */
 #pragma once
