@@ -97,14 +97,21 @@ static void become(uid_t uid) {
 static void start_victim(void) {
         place.victim_secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         strcpy(place.victim_secret, "of another process");
+        int ready[2];
+        char byte = 0;
+        assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
         place.victim = fork();
         assert_true(place.victim >= 0);
         if (place.victim == 0) {
                 become(place.uid);
                 prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+                (void) !write(ready[1], &byte, 1);
                 for (;;)
                         pause();
         }
+        assert_int_equal(read(ready[0], &byte, 1), 1); /* until then it has the test's own uid */
+        close_fd(&ready[0]);
+        close_fd(&ready[1]);
         memset(place.victim_secret, 0, 4096);
 }
 
