@@ -76,6 +76,8 @@
           "how long one stays signed in without coming back") \
         X(session_longest, "session.longest", DURATION, "90d", "1min..3650d", \
           "how long one stays signed in at all") \
+        X(network_allowed, "network.allowed", CHOICE, "no", "no|yes", \
+          "whether a class may be given hosts that its programs reach (`carrel class set SLUG network=…`)") \
         X(walls_missing, "walls.missing", LIST, "", "0..1000", \
           "names of walls (see `carrel doctor`) that may be missing")
 /* clang-format on */

@@ -4,6 +4,7 @@
  */
 #include "cli.h"
 #include "../base/log.h"
+#include "../gate/gate.h"
 #include "../run/run.h"
 #include "../sandbox/sandbox.h"
 #include "../web/web.h"
@@ -82,6 +83,7 @@ static int role_supervisor(int argc, char **argv, const struct settings *setting
                 },
                 .monitor = channel,
                 .data = settings->data,
+                .network = settings->network_allowed,
                 .missing_walls = missing_walls(settings),
         };
         return supervisor_run(&options, error);
@@ -153,6 +155,19 @@ static int role_worker(int argc, char **argv, const struct settings *settings, s
         _exit(result < 0 ? EXIT_FAILED : EXIT_DONE); /* no way back from its walls */
 }
 
+/* role gate CHANNEL SETTINGS… */
+static int role_gate(int argc, char **argv, const struct settings *settings, struct error *error) {
+        end_with_monitor();
+        prctl(PR_SET_NAME, "carrel-gate", 0, 0, 0);
+        const struct gate_options options = { .channel = (int) next_number(&argc, &argv),
+                                              .host = sandbox_host_here(settings->uid_base),
+                                              .service_uid = (uid_t) settings->uid_service };
+        int result = gate_run(&options, error);
+        if (result < 0)
+                log_failure(LOG_ERROR, "gate.failed", error);
+        _exit(result < 0 ? EXIT_FAILED : EXIT_DONE); /* with its connections, wherever they are */
+}
+
 static const struct {
         const char *name;
         int (*function)(int argc, char **argv, const struct settings *settings, struct error *error);
@@ -160,6 +175,7 @@ static const struct {
         { "supervisor", role_supervisor },
         { "web", role_web },
         { "worker", role_worker },
+        { "gate", role_gate },
 };
 
 int command_role(int argc, char **argv) {

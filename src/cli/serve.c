@@ -1,8 +1,8 @@
 /*
  * carrel serve: the monitor. Opens what needs opening, starts the supervisor and the web server, hands each new web
- * server its end of a channel to the supervisor, starts workers when the web server asks, and starts anew what dies. It
- * parses nothing that a person of the class wrote: its one request, MESSAGE_WORKER_OPEN, is a handful of numbers and
- * two names, which the workspace room checks.
+ * server its end of a channel to the supervisor, starts workers when the web server asks and gates when the supervisor
+ * does, and starts anew what dies. It parses nothing that a person of the class wrote: its one request with a content,
+ * MESSAGE_WORKER_OPEN, is a handful of numbers and two names, which the workspace room checks.
  */
 #include "cli.h"
 #include "../base/log.h"
@@ -122,10 +122,29 @@ static void on_child_ready(struct monitor *monitor, struct child *child) {
         announce(monitor);
 }
 
+/* Gates: not children to keep either; they end when the supervisor closes their channel. Without one the run that it
+ * was for is told. */
+static void on_gate_open(const struct monitor *monitor, const struct message *message) {
+        struct error error = { 0 };
+        if (message->fd_count != 1 || !monitor->settings.network_allowed) {
+                log_event(LOG_ERROR, "gate.refused", NULL);
+                return;
+        }
+        pid_t pid = fork();
+        if (pid == 0)
+                become_role(monitor, "gate", message->fds, 1, 1);
+        if (pid < 0) {
+                error_set(&error, errno, "forking a gate");
+                log_failure(LOG_ERROR, "gate.start", &error);
+        }
+}
+
 static void on_supervisor(void *context, struct message *message) {
-        (void) message; /* MESSAGE_READY, the only one permitted */
         struct monitor *monitor = context;
-        on_child_ready(monitor, &monitor->supervisor);
+        if (message->type == MESSAGE_READY)
+                on_child_ready(monitor, &monitor->supervisor);
+        else
+                on_gate_open(monitor, message);
 }
 
 static void on_supervisor_closed(void *context, const struct error *why) {
@@ -219,7 +238,8 @@ static void start_supervisor(void *context) {
         if (result == 0)
                 result = fork_child(monitor, &monitor->supervisor, &ends[1], 1, 1, &error);
         if (result == 0)
-                result = channel_create(monitor->loop, steal_fd(&ends[0]), MESSAGE_BIT(MESSAGE_READY), on_supervisor,
+                result = channel_create(monitor->loop, steal_fd(&ends[0]),
+                                        MESSAGE_BIT(MESSAGE_READY) | MESSAGE_BIT(MESSAGE_GATE_OPEN), on_supervisor,
                                         on_supervisor_closed, monitor, &monitor->supervisor.channel, &error);
         close_fd(&ends[0]);
         close_fd(&ends[1]);

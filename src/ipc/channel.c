@@ -146,7 +146,7 @@ static int receive_one(int fd, uint64_t receives, int flags, uint8_t *place, str
         while (size < 0 && errno == EINTR);
         if (size < 0)
                 return errno == ECONNRESET ? 0 : -errno;
-        *message = (struct message){ .fds = { -1, -1, -1, -1, -1, -1, -1, -1 } };
+        *message = (struct message){ .fds = { [0 ... IPC_DESCRIPTORS_MAXIMUM - 1] = -1 } };
         collect_fds(&received, message);
         if (size == 0) {
                 message_close_fds(message);

@@ -21,7 +21,7 @@
 
 enum {
         IPC_PAYLOAD_MAXIMUM = 65536,
-        IPC_DESCRIPTORS_MAXIMUM = 8,
+        IPC_DESCRIPTORS_MAXIMUM = 32,
         IPC_QUEUE_LIMIT = 16 << 20, /* bytes; past it the peer is held dead, and the channel is closed */
 };
 

@@ -8,12 +8,15 @@
  *   supervisor ⇄ zygote      "park one more"
  *   supervisor ⇄ keeper      a sandbox's PID 1: "parked", "the program ended with …"
  *   supervisor → program     what to run, once
+ *   supervisor → gate        the sockets behind which a class's hosts are, once
  *
  * Both ends are always of one build (one binary, re-executed a role), so structures travel as they lie in memory.
  * Text fields are NUL-terminated within their array; receivers check that (message_text_ok). `tag` returns in the
  * answer.
  */
 #pragma once
+
+#include "../base/hosts.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,7 +37,11 @@ enum {
         X(MESSAGE_WORKER_OPEN, message_worker_open) \
         /* monitor → web; fd: the web server's end */ \
         X(MESSAGE_WORKER_OPENED, message_answer) \
-        /* any child → monitor: it serves now */ \
+        /* supervisor → monitor; fd: the gate's end */ \
+        X(MESSAGE_GATE_OPEN, message_empty) \
+        /* supervisor → gate; fds: listening sockets, one an endpoint, in their order */ \
+        X(MESSAGE_GATE, message_gate) \
+        /* any child → monitor: it serves now; program → supervisor: all walls stand; fds: the sockets for a gate */ \
         X(MESSAGE_READY, message_empty) \
         /* web → supervisor; payload: arguments, each with its NUL; fd: the source */ \
         X(MESSAGE_RUN_START, message_run_start) \
@@ -144,6 +151,7 @@ struct message_run_start {
         uint16_t argument_count;
         uint8_t repl_after; /* 0 never, 1 always, 2 not after an error */
         struct run_limits limits;
+        char network[HOSTS_TEXT_BYTES]; /* hosts that it may reach; "": none */
 };
 
 struct message_run_started {
@@ -309,6 +317,12 @@ struct message_program {
         uint8_t repl_after;
         uint8_t has_source;
         struct run_limits limits;
+        char network[HOSTS_TEXT_BYTES];
+};
+
+struct message_gate {
+        uint64_t run;
+        char hosts[HOSTS_TEXT_BYTES];
 };
 
 struct message_program_ended {

@@ -92,8 +92,13 @@ void program_run(const struct sandbox_host *host, int channel, int terminal) {
                 give_up(&error);
         if (program->has_source && read_source(delivery.source, &source, &source_size, &error) < 0)
                 give_up(&error);
+        int listeners[HOSTS_ENDPOINTS];
+        size_t listener_count = 0;
+        if (*program->network && sandbox_open_network(program->network, listeners, &listener_count, &error) < 0)
+                give_up(&error);
         if (sandbox_enter_program(host, &walls, program, delivery.workspace, delivery.shared, &error) < 0 ||
-            message_send(channel, MESSAGE_READY, &(struct message_empty){ 0 }, NULL, 0, NULL, 0, &error) < 0)
+            message_send(channel, MESSAGE_READY, &(struct message_empty){ 0 }, NULL, 0, listeners, listener_count,
+                         &error) < 0)
                 give_up(&error);
         if (close_range(3, ~0u, 0) < 0) {
                 error_set(&error, errno, "closing what is not the program's");

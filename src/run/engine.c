@@ -356,7 +356,8 @@ void engine_divide(struct engine *engine, uint32_t account) {
         }
 }
 
-static int make_delivery(const struct run_request *request, struct delivery **ret_delivery, struct error *error) {
+static int make_delivery(const struct run_request *request, bool may_reach, struct delivery **ret_delivery,
+                         struct error *error) {
         const struct message_run_start *start = request->start;
         struct delivery *delivery = allocate(sizeof *delivery);
         struct message_program *program = &delivery->program;
@@ -368,6 +369,8 @@ static int make_delivery(const struct run_request *request, struct delivery **re
         program->repl_after = start->repl_after;
         program->has_source = request->source >= 0;
         program->limits = start->limits;
+        if (may_reach)
+                memcpy(program->network, start->network, sizeof program->network);
         delivery->arguments_size = request->arguments_size;
         delivery->arguments = allocate(request->arguments_size);
         if (request->arguments_size > 0)
@@ -406,6 +409,7 @@ static void introduce(struct engine *engine, struct run *run, const struct messa
         run->id = new_id(engine);
         run->limits = engine->usual_limits = start->limits;
         run->uid = start->uid;
+        run->network = *start->network ? duplicate_string(start->network) : NULL;
         run->columns = start->columns;
         run->rows = start->rows;
         struct message_run_state *told = &run->told;
@@ -428,7 +432,7 @@ int engine_start(struct engine *engine, const struct run_request *request, struc
                                  "You have %u programs open, which is as many as you may. Close one first.",
                                  start->limits.runs);
         struct delivery *delivery = NULL;
-        int result = make_delivery(request, &delivery, error);
+        int result = make_delivery(request, !network_in_the_way(engine), &delivery, error);
         struct run *run = result < 0 ? NULL : pool_take(engine);
         if (!run) {
                 for (size_t i = 0; i < delivery->fd_count; i++)

@@ -49,6 +49,9 @@ struct run {
         bool parked;   /* the world is made, the program waits */
         bool unwanted; /* its terminal was closed: nothing of it is kept once it has ended */
         struct delivery *delivery;
+        char *network;        /* the hosts that its class may reach; NULL: none */
+        struct channel *gate; /* to the process that leads there */
+        bool gate_ready;
 
         /* The terminal */
         struct scrollback scrollback;
@@ -168,6 +171,10 @@ void limits_printed(struct run *run);       /* something was */
 void limits_look(struct run *run);          /* what the control group tells */
 void limits_measure(struct run *run);
 void limits_explain(const struct run *run, char *text, size_t size); /* the sentence for the reason that it ended */
+
+/* network.c */
+const char *network_in_the_way(const struct engine *engine);            /* NULL, or why no program reaches any host */
+void network_open(struct run *run, const int *listeners, size_t count); /* the sockets stay the caller's */
 
 /* sample.c */
 void sample_soon(struct run *run); /* something happened: look again shortly */

@@ -96,6 +96,7 @@ void run_free(struct run *run) {
         scrollback_finish(&run->scrollback);
         buffer_finish(&run->input);
         delivery_free(run->delivery);
+        free(run->network);
         free(run);
 }
 
@@ -250,6 +251,8 @@ void run_deliver(struct run *run) {
         if (result == 0)
                 result = message_send(run->program, MESSAGE_PROGRAM, &delivery->program, delivery->arguments,
                                       delivery->arguments_size, delivery->fds, delivery->fd_count, &error);
+        if (run->network && !*delivery->program.network)
+                terminal_say(run, network_in_the_way(run->engine));
         run_enter(run, RUN_STARTING);
         delivery_free(steal_pointer(&run->delivery));
         if (result < 0) {
@@ -277,6 +280,8 @@ static void on_program(void *context, uint32_t events) {
         if (result == -EAGAIN)
                 return;
         if (result > 0) {
+                if (message.fd_count > 0 && run->network)
+                        network_open(run, message.fds, message.fd_count);
                 message_close_fds(&message);
                 if (run->state == RUN_STARTING)
                         run_enter(run, RUN_RUNNING);
@@ -404,6 +409,7 @@ static void settle(struct run *run) {
 static void release(struct run *run) {
         if (run->state == RUN_ENDED)
                 return;
+        channel_destroy(steal_pointer(&run->gate)); /* first: nothing of it is to be taken for the gate's failure */
         terminal_drain(run);
         settle(run);
         timer_clear(run->sample_timer);

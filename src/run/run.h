@@ -13,6 +13,7 @@
  *   scrollback.c  the last megabyte of a run's output, addressed by offset
  *   sample.c      what is seen from outside: processor time, whether it waits for a line
  *   limits.c      the limits that the kernel does not keep by itself, and the sentences for all
+ *   network.c     the way to the hosts that a run's class may reach, where it has some
  *   supervisor.c  the process: channels to monitor and web server
  *
  * The engine never looks at what a program prints or a person types; it moves it. Single-threaded. `carrel sandbox`
@@ -51,6 +52,8 @@ struct engine_options {
         void (*on_gone)(void *context, struct run *run);
         /* Asked for what a run's home holds: answer with run_usage(), some time. NULL: homes are not limited. */
         void (*on_measure)(void *context, struct run *run, const struct message_run_measure *question);
+        /* A new gate's channel (gate.h), or -errno. NULL: no program reaches anything. */
+        int (*open_gate)(void *context, struct error *error);
         void (*on_idle)(void *context); /* after engine_stop(): nothing is left */
         void *context;
 };
@@ -119,6 +122,7 @@ struct supervisor_options {
         struct engine_options engine; /* its callbacks are the supervisor's own */
         int monitor;                  /* a channel's descriptor; taken over */
         const char *data;       /* path of the data directory, opened once the process is in its own mount namespace */
+        bool network;           /* classes may reach the hosts of their lists */
         uint64_t missing_walls; /* bits of enum wall: named by the operator as not required */
 };
 int supervisor_run(const struct supervisor_options *options, struct error *error) must_check;

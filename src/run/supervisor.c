@@ -69,13 +69,27 @@ static void ask_usage(void *context, struct run *run, const struct message_run_m
                 run_usage(run, NULL); /* asked again in a moment, when there is somebody to ask */
 }
 
+/* The supervisor has no network itself: the monitor starts gates, where it stands. */
+static int open_gate(void *context, struct error *error) {
+        struct supervisor *supervisor = context;
+        int ends[2];
+        int result = channel_pair(ends, error);
+        if (result < 0)
+                return result;
+        fd_scoped theirs = ends[1];
+        channel_send(supervisor->monitor, MESSAGE_GATE_OPEN, &(struct message_empty){ 0 }, NULL, 0, &theirs, 1);
+        return ends[0];
+}
+
 /* Starting */
 
 static bool start_is_well_formed(const struct message_run_start *start, const struct message *message) {
         const char *arguments = message->payload;
+        struct hosts hosts;
         return message_text_ok(start->class_slug) && message_text_ok(start->folder) && message_text_ok(start->path) &&
                workspace_class_ok(start->class_slug) && workspace_folder_ok(start->folder) && start->uid >= 100 &&
                start->uid < INSIDE_IDS && start->columns > 0 && start->rows > 0 && start->limits.runs > 0 &&
+               message_text_ok(start->network) && hosts_parse(start->network, &hosts, NULL) == 0 &&
                message->fd_count == (*start->path ? 1 : 0) &&
                (message->payload_size == 0 || arguments[message->payload_size - 1] == '\0');
 }
@@ -351,6 +365,7 @@ static int start_engine(struct supervisor *supervisor, struct error *error) {
         engine.on_gone = tell_gone;
         engine.on_idle = on_idle_engine;
         engine.on_measure = ask_usage;
+        engine.open_gate = supervisor->options->network ? open_gate : NULL;
         engine.context = supervisor;
         return engine_create(supervisor->loop, &engine, &supervisor->engine, error);
 }

@@ -13,10 +13,16 @@ int change_root(const char *new_root, struct error *error) must_check;
 /* Removes, below a control group, the groups of servers that are no more, and kills what is left in them. */
 void leftover_groups_remove(int parent);
 
+/* network.c */
+int make_hosts_file(struct error *error) must_check; /* where /etc/hosts leads: no name but the own */
+
 /* landlock.c */
 int landlock_abi(void); /* 0: there is none */
-enum landlock_access { ACCESS_READ = 1, ACCESS_EXECUTE = 2, ACCESS_WRITE = 4, ACCESS_DEVICE = 8 };
+enum landlock_access { ACCESS_READ = 1, ACCESS_EXECUTE = 2, ACCESS_WRITE = 4, ACCESS_DEVICE = 8, ACCESS_FILE = 16 };
 int landlock_create(struct error *error) must_check; /* a rule set that allows nothing; a descriptor */
+/* The same, and where the kernel knows how (version 4), no port to bind or to connect to. */
+int landlock_create_outward(struct error *error) must_check;
+int landlock_allow_port(int rules, uint16_t port, struct error *error) must_check; /* to connect to */
 int landlock_allow(int rules, const char *path, unsigned access, struct error *error) must_check;
 int landlock_enter(int rules, struct error *error) must_check;
 
@@ -28,6 +34,7 @@ int filter_load_keeper(struct error *error) must_check;
 
 /* service_filter.c */
 int service_filter_web(struct error *error) must_check;
+int service_filter_gate(struct error *error) must_check;
 int service_filter_machine(struct error *error) must_check; /* for the monitor and the supervisor, and all below them */
 
 /* No program below can ever gain a capability: neither by a file nor by being root inside. */

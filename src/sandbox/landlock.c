@@ -8,6 +8,9 @@
 #include <sys/syscall.h>
 
 /* Rights of later versions than the header's, by <linux/landlock.h> of Linux 6.12. */
+#define RIGHTS_TCP UINT64_C(3) /* version 4: bind and connect, of the network's */
+#define RIGHT_CONNECT_TCP (UINT64_C(1) << 1)
+#define RULE_PORT 2
 #define RIGHT_TRUNCATE (UINT64_C(1) << 14)     /* version 3 */
 #define RIGHT_IOCTL_DEV (UINT64_C(1) << 15)    /* version 5 */
 #define SCOPE_ABSTRACT_UNIX (UINT64_C(1) << 0) /* version 6 */
@@ -15,6 +18,10 @@
 
 struct ruleset { /* struct landlock_ruleset_attr of version 6 */
         uint64_t files, network, scoped;
+};
+
+struct port_rule { /* struct landlock_net_port_attr */
+        uint64_t access, port;
 };
 
 enum { VERSION_1_RIGHTS = 13 }; /* EXECUTE … MAKE_SYM, bits 0 to 12 */
@@ -42,8 +49,10 @@ static uint64_t known_rights(void) {
         return rights;
 }
 
-int landlock_create(struct error *error) {
+static int create(uint64_t network, struct error *error) {
         struct ruleset rules = { .files = known_rights() };
+        if (landlock_abi() >= 4)
+                rules.network = network;
         if (landlock_abi() >= 6)
                 rules.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
         /* Older kernels take a shorter structure, and a longer one whose rest is zero. */
@@ -53,6 +62,21 @@ int landlock_create(struct error *error) {
         return (int) fd;
 }
 
+int landlock_create(struct error *error) {
+        return create(0, error);
+}
+
+int landlock_create_outward(struct error *error) {
+        return create(RIGHTS_TCP, error);
+}
+
+int landlock_allow_port(int rules, uint16_t port, struct error *error) {
+        const struct port_rule rule = { RIGHT_CONNECT_TCP, port };
+        if (landlock_abi() >= 4 && syscall(SYS_landlock_add_rule, rules, RULE_PORT, &rule, 0) < 0)
+                return error_set(error, errno, "allowing port %u by Landlock", port);
+        return 0;
+}
+
 int landlock_allow(int rules, const char *path, unsigned access, struct error *error) {
         fd_scoped fd = open(path, O_PATH | O_CLOEXEC);
         if (fd < 0)
@@ -60,6 +84,8 @@ int landlock_allow(int rules, const char *path, unsigned access, struct error *e
         uint64_t rights = 0;
         if (access & ACCESS_READ)
                 rights |= READ_RIGHTS;
+        if (access & ACCESS_FILE) /* what is no folder */
+                rights |= LANDLOCK_ACCESS_FS_READ_FILE;
         if (access & ACCESS_EXECUTE)
                 rights |= LANDLOCK_ACCESS_FS_EXECUTE;
         if (access & ACCESS_WRITE)

@@ -8,7 +8,8 @@
  *   2. world.c       A keeper, PID 1 of a namespace of its own, gives its sandbox a private /proc, /tmp, /home,
  * /dev/shm, terminal and loopback, and joins its control group. Ahead of need, while parked.
  *   3. program.c     At Run, the program's process takes its workspace in, and drops everything: Landlock, ids,
- * capabilities, seccomp. After that nothing is left that it could give back.
+ * capabilities, seccomp. After that nothing is left that it could give back. network.c: where its class may reach some
+ * hosts, the way to them is made before.
  *
  * group.c keeps the control groups (limits over a whole run; leftover.c: those of dead servers), landlock.c and
  * filter.c build the two rule sets, service.c puts the server's own processes behind walls.
@@ -113,6 +114,13 @@ int sandbox_confine_keeper(struct error *error) must_check;
 /* The clone flags of a keeper. */
 uint64_t sandbox_clone_flags(const struct sandbox_host *host);
 
+/* network.c */
+
+/* In the program's process at Run, while it has its rights: gives the names of a list (hosts.h) addresses of the
+ * loopback, and makes the listening sockets of its endpoints, in their order. For whoever accepts there (gate.h). */
+int sandbox_open_network(const char *list, int ret_listeners[static HOSTS_ENDPOINTS], size_t *ret_count,
+                         struct error *error) must_check;
+
 /* program.c */
 
 /* What can be prepared while parked: the rule sets. */
@@ -168,6 +176,11 @@ int group_remove(struct group **group);
  * started after it, not before. Takes store_fd over; no other folder may be open (-EBUSY). */
 int sandbox_confine_web(const struct sandbox_host *host, uid_t service_uid, int store_fd,
                         struct error *error) must_check;
+/* For a gate (gate.h): stays in the host's network, and has no right and no file but what finding an address takes; of
+ * TCP it may connect to these ports and the DNS's, where the kernel can hold it to that. Fails where the host has no
+ * Landlock or no seccomp, whatever its operator accepted for other processes. Threads may be started after it. */
+int sandbox_confine_gate(const struct sandbox_host *host, uid_t service_uid, const uint16_t *ports, size_t count,
+                         struct error *error) must_check;
 /* For the supervisor, after sandbox_enter_supervisor() and before it starts anything: keeps the few capabilities that
  * it needs, has no network, and is denied (with all below it) what changes the machine. */
 int sandbox_confine_supervisor(const struct sandbox_host *host, struct error *error) must_check;

@@ -4,6 +4,9 @@
  * The web server talks to the whole world and has the most of them: a root that holds the store and nothing else, a
  * network of its own without any interface (the sockets that it inherited still work), no capability, no new process.
  *
+ * A gate talks to the hosts that a class may reach, for a run, and has the least: neither a store nor a sibling but the
+ * supervisor.
+ *
  * The supervisor and the monitor speak to siblings alone. What they do needs root: mounts, others' ids, folders of any
  * owner. They keep just that, and since their children inherit what they are denied, so do those. Landlock is not
  * among their walls: who is in it may mount nothing, nor may any child.
@@ -176,6 +179,47 @@ int sandbox_confine_web(const struct sandbox_host *host, uid_t service_uid, int 
         if (result == 0)
                 result = enter_landlock(error);
         return result < 0 ? result : service_filter_web(error);
+}
+
+/* A gate */
+
+/* All that the C library reads to find a host's address. Where resolv.conf is a link, the file that it leads to. */
+static const char *const resolver_files[] = {
+        "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/services",
+};
+
+static int enter_gate_landlock(const uint16_t *ports, size_t count, struct error *error) {
+        enum { DNS_PORT = 53 };
+        fd_scoped rules = landlock_create_outward(error);
+        if (rules < 0)
+                return rules;
+        int result = landlock_allow_port(rules, DNS_PORT, error);
+        for (size_t i = 0; i < count && result == 0; i++)
+                result = landlock_allow_port(rules, ports[i], error);
+        for (size_t i = 0; i < array_length(resolver_files) && result == 0; i++)
+                if (access(resolver_files[i], F_OK) == 0)
+                        result = landlock_allow(rules, resolver_files[i], ACCESS_FILE, error);
+        return result < 0 ? result : landlock_enter(rules, error);
+}
+
+int sandbox_confine_gate(const struct sandbox_host *host, uid_t service_uid, const uint16_t *ports, size_t count,
+                         struct error *error) {
+        if (host->root && service_uid == 0)
+                return error_say(error, EPERM, "a gate never runs as root: uid.service is 0");
+        int result = keep_descriptors_private(error);
+        if (result == 0)
+                result = forbid_core_dumps(error);
+        if (result == 0)
+                result = keep_capabilities(CAPABILITY(SETUID) | CAPABILITY(SETGID), 0, error);
+        if (result == 0 && host->root)
+                result = become(service_uid, error);
+        if (result == 0)
+                result = drop_capabilities(error);
+        if (result == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
+                result = error_set(error, errno, "closing the process to others");
+        if (result == 0)
+                result = enter_gate_landlock(ports, count, error);
+        return result < 0 ? result : service_filter_gate(error);
 }
 
 /* The supervisor and the monitor */

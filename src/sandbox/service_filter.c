@@ -5,6 +5,8 @@
  * another process. What an attacker would reach for is refused with EPERM; anything else that is not on the list does
  * not exist (ENOSYS), which libraries take as an older kernel.
  *
+ * A gate has a shorter one: threads, sockets of the Internet, the files of the resolver.
+ *
  * The monitor and the supervisor have a list of what is denied: the zygote inherits their filter, and needs for its
  * walls (and its programs for their work) nearly all that the kernel has. What remains denied is whatever changes the
  * machine rather than a process: modules, clocks, swap, other processes' memory, the large interfaces that nobody here
@@ -117,6 +119,61 @@ static const char *const web_allowed[] = {
         "getsockopt",
         "getsockname",
         "getpeername",
+};
+
+static const char *const gate_allowed[] = {
+        /* memory, threads, clocks, the log: what the C library does by itself */
+        "brk",
+        "munmap",
+        "mremap",
+        "madvise",
+        "futex",
+        "set_robust_list",
+        "rseq",
+        "gettid",
+        "getpid",
+        "sched_yield",
+        "sched_getaffinity",
+        "exit",
+        "exit_group",
+        "rt_sigaction",
+        "rt_sigprocmask",
+        "rt_sigreturn",
+        "sigaltstack",
+        "restart_syscall",
+        "getrandom",
+        "clock_gettime",
+        "clock_nanosleep",
+        "nanosleep",
+        "gettimeofday",
+        "time",
+        "write",
+        "writev",
+        /* finding an address */
+        "openat",
+        "read",
+        "lseek",
+        "close",
+        "fstat",
+        "stat",
+        "newfstatat",
+        "uname",
+        "ioctl",
+        /* connections; whom a socket may be of is looked at below */
+        "accept4",
+        "connect",
+        "bind",
+        "getsockname",
+        "getpeername",
+        "getsockopt",
+        "recvfrom",
+        "recvmsg",
+        "sendto",
+        "sendmsg",
+        "sendmmsg",
+        "shutdown",
+        "poll",
+        "ppoll",
 };
 
 static const char *const web_refused[] = {
@@ -344,6 +401,38 @@ int service_filter_web(struct error *error) {
         result = filter_add_names(filter, SCMP_ACT_ALLOW, web_allowed, array_length(web_allowed), error);
         if (result == 0)
                 result = filter_add_names(filter, SCMP_ACT_ERRNO(EPERM), web_refused, array_length(web_refused), error);
+        return result < 0 ? result : load_filter(filter, error);
+}
+
+/* TCP, to the hosts, and UDP, to the DNS. Whatever else the C library tries (a daemon that caches names, the kernel's
+ * list of interfaces) it does without. */
+static int allow_internet(scmp_filter_ctx filter) {
+        static const int families[] = { AF_INET, AF_INET6 }, types[] = { SOCK_STREAM, SOCK_DGRAM };
+        const uint64_t flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+        int result = 0;
+        for (size_t i = 0; i < array_length(families); i++)
+                for (size_t j = 0; j < array_length(types) && result == 0; j++)
+                        result = seccomp_rule_add(
+                                filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, LOW(0, families[i]),
+                                SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, 0xFFFFFFFFu & ~flags, (uint64_t) types[j]));
+        return result;
+}
+
+int service_filter_gate(struct error *error) {
+        filter_scoped filter = NULL;
+        int result = filter_start(SCMP_ACT_ERRNO(ENOSYS), &filter, error);
+        if (result < 0)
+                return result;
+        result = allow_threads(filter);
+        if (result == 0)
+                result = allow_memory(filter);
+        if (result == 0)
+                result = allow_some_arguments(filter);
+        if (result == 0)
+                result = allow_internet(filter);
+        if (result < 0)
+                return error_set(error, -result, "adding a rule on arguments to a filter");
+        result = filter_add_names(filter, SCMP_ACT_ALLOW, gate_allowed, array_length(gate_allowed), error);
         return result < 0 ? result : load_filter(filter, error);
 }
 

@@ -141,6 +141,8 @@ int sandbox_make_world(const struct sandbox_host *host, const int *group_fds, si
                 result = mount_proc(host, error);
         if (result == 0)
                 result = mount_private(error);
+        if (result == 0)
+                result = make_hosts_file(error);
         if (result == 0 && sandbox_has(host, WALL_NETWORK_NAMESPACE))
                 result = raise_loopback(error);
         fd_scoped master = -1, terminal = -1, hints = -1;
