@@ -13,7 +13,10 @@ static const struct subcommand verbs[] = {
         { "remove", class_remove, "SLUG NAME…", "Takes people out of a class. Their files stay." },
         { "set", class_set, "SLUG NAME=VALUE…",
           "Sets limits of this class, as limits.cpu=1min or repl.after=never (see `carrel config`);\n"
-          "        NAME=default goes back to the server's." },
+          "        NAME=default goes back to the server's. network=HOSTS lets its programs reach these hosts, as\n"
+          "        network=www.example.org,data.example.org:8080 (ports 80 and 443, where none is said); network=none "
+          "ends\n"
+          "        that." },
         { "limit", class_limit, "SLUG [NAME=VALUE…]",
           "Shows what counts for this class's programs; or sets some, as cpu=1min or output=100MB: `set` without the\n"
           "        word `limits.`." },
@@ -88,6 +91,8 @@ static int print_one(struct store *store, const char *slug, struct error *error)
         if (r < 0)
                 return r;
         printf("%s: %s\n", course.slug, course.title);
+        if (*course.network)
+                printf("network = %s\n", course.network);
         for (enum course_limit limit = 0; limit < COURSE_LIMITS; limit++)
                 if (course.limits[limit] != COURSE_DEFAULT) {
                         char text[SETTING_TEXT_BYTES];
@@ -181,18 +186,38 @@ static int parse_limit(const char *word, enum course_limit *ret_limit, int64_t *
         return error_say(error, ENOENT, "a class cannot set '%.*s'", (int) length, word);
 }
 
-static int set_all(struct store *store, int argc, char **argv, struct error *error) {
+static const char network_prefix[] = "network=";
+
+/* A list that would have no effect is refused rather than kept: the operator's word comes before the class's. */
+static int set_network(struct command_context *context, const struct course *course, const char *list,
+                       struct error *error) {
+        bool none = !*list || strcmp(list, "none") == 0 || strcmp(list, "default") == 0;
+        if (!none && !context->settings.network_allowed)
+                return error_say(
+                        error, EPERM,
+                        "this server opens the network to no class: its setting network.allowed is no. Set it to "
+                        "yes in the configuration, and start the server anew");
+        return course_set_network(context->store, course, none ? "" : list, error);
+}
+
+static int set_limit(struct store *store, const struct course *course, const char *word, struct error *error) {
+        enum course_limit limit = COURSE_LIMIT_CPU;
+        int64_t value = 0;
+        int r = parse_limit(word, &limit, &value, error);
+        return r < 0 ? r : course_set_limit(store, course, limit, value, error);
+}
+
+static int set_all(struct command_context *context, int argc, char **argv, struct error *error) {
         struct course course;
         transaction_scoped transaction = { 0 };
-        int r = transaction_begin(store, &transaction, error);
+        int r = transaction_begin(context->store, &transaction, error);
         if (r >= 0)
-                r = course_find(store, argv[1], &course, error);
+                r = course_find(context->store, argv[1], &course, error);
         for (int i = 2; i < argc && r >= 0; i++) {
-                enum course_limit limit = COURSE_LIMIT_CPU;
-                int64_t value = 0;
-                r = parse_limit(argv[i], &limit, &value, error);
-                if (r >= 0)
-                        r = course_set_limit(store, &course, limit, value, error);
+                size_t prefix = strlen(network_prefix);
+                r = strncmp(argv[i], network_prefix, prefix) == 0
+                            ? set_network(context, &course, argv[i] + prefix, error)
+                            : set_limit(context->store, &course, argv[i], error);
         }
         return r < 0 ? r : transaction_commit(&transaction, error);
 }
@@ -203,7 +228,7 @@ static int class_set(struct command_context *context, int argc, char **argv) {
                 return usage(argv[0]);
         int r = context_open(context, DATABASE_MUST_EXIST, &error);
         if (r >= 0)
-                r = set_all(context->store, argc, argv, &error);
+                r = set_all(context, argc, argv, &error);
         return r < 0 ? fail(&error) : EXIT_DONE;
 }
 
@@ -227,6 +252,8 @@ static int print_limits(struct command_context *context, const char *slug, struc
                 printf("%-24s = %-12s %s\n", name, own ? text : server_value(&context->settings, name),
                        own ? "this class's" : "the server's");
         }
+        if (r >= 0)
+                printf("%-24s = %s\n", "network", *course.network ? course.network : "none");
         return r;
 }
 
@@ -236,6 +263,6 @@ static int class_limit(struct command_context *context, int argc, char **argv) {
                 return usage(argv[0]);
         int r = context_open(context, DATABASE_MUST_EXIST, &error);
         if (r >= 0)
-                r = argc == 2 ? print_limits(context, argv[1], &error) : set_all(context->store, argc, argv, &error);
+                r = argc == 2 ? print_limits(context, argv[1], &error) : set_all(context, argc, argv, &error);
         return r < 0 ? fail(&error) : EXIT_DONE;
 }

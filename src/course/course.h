@@ -12,6 +12,7 @@
 #pragma once
 
 #include "../account/account.h"
+#include "../base/hosts.h"
 #include "../ipc/messages.h"
 
 enum {
@@ -45,7 +46,8 @@ struct course {
         uint32_t uid; /* inside number of the shared tree's owner, see docs/architecture.md */
         char slug[CLASS_BYTES];
         char title[COURSE_TITLE_MAXIMUM + 1];
-        int64_t limits[COURSE_LIMITS]; /* in the settings' units: bytes, milliseconds */
+        int64_t limits[COURSE_LIMITS];  /* in the settings' units: bytes, milliseconds */
+        char network[HOSTS_TEXT_BYTES]; /* the hosts that its programs may reach; "": none */
 };
 
 /* `title` NULL or "": the slug. -EINVAL: slug or title will not do (the text says why); -EEXIST; -ENOSPC:
@@ -81,6 +83,10 @@ const char *course_limit_name(enum course_limit limit);
 /* `value` in the setting's units, already checked against it (settings_parse), or COURSE_DEFAULT. */
 int course_set_limit(struct store *store, const struct course *course, enum course_limit limit, int64_t value,
                      struct error *error) must_check;
+
+/* A list as hosts.h has it; "": no host. -EINVAL: it is none (the text says why). */
+int course_set_network(struct store *store, const struct course *course, const char *list,
+                       struct error *error) must_check;
 
 /* What a person's folder in this class may hold. */
 struct file_usage course_quota(const struct course *course, const struct settings *settings);

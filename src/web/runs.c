@@ -129,6 +129,7 @@ static void send_start(struct request *request, int source_fd) {
                 start.columns = (uint16_t) request_integer(request, "columns");
                 start.rows = (uint16_t) request_integer(request, "rows");
                 course_run_limits(course, request->server->options->settings, &start.limits, &start.repl_after);
+                memcpy(start.network, course->network, sizeof start.network);
                 supervisor_start(request->server->supervisor, request, &start,
                                  arguments.bytes ? buffer_front(&arguments) : NULL, buffer_size(&arguments), source_fd);
         }
