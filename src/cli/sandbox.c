@@ -3,9 +3,12 @@
  * server's own; this is its smallest user.
  */
 #include "solo.h"
+#include "../base/hosts.h"
 #include "../base/log.h"
+#include "../ipc/ipc.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -22,8 +25,8 @@ struct session {
 };
 
 static const char usage[] =
-        "usage: carrel sandbox [--limit NAME=VALUE]... [--interactive] [--workspace DIR] [--without WALL]...\n"
-        "                      FILE.py [ARGUMENT...]\n"
+        "usage: carrel sandbox [--limit NAME=VALUE]... [--interactive] [--workspace DIR] [--network HOSTS]\n"
+        "                      [--without WALL]... FILE.py [ARGUMENT...]\n"
         "\n"
         "Runs FILE.py inside the walls that a class's programs have. Its exit status is the program's: 128 + the "
         "signal where\n"
@@ -31,6 +34,10 @@ static const char usage[] =
         "\n"
         "  --limit NAME=VALUE   cpu, memory, processes, file, open-files, output, idle: as the settings limits.NAME "
         "(`carrel config`)\n"
+        "  --network HOSTS      let it reach these, as www.example.org or www.example.org:8080, separated by commas; "
+        "as a "
+        "class's\n"
+        "                       programs do (`carrel class set SLUG network=HOSTS`)\n"
         "  --interactive        open the interpreter's prompt when the file is over\n"
         "  --workspace DIR      the folder that becomes the program's home, writable where the sandbox's user may "
         "write;\n"
@@ -151,7 +158,7 @@ static int status_of(const struct message_run_state *outcome) {
 /* What is to be run */
 
 struct plan {
-        const char *file, *workspace;
+        const char *file, *workspace, *network;
         char **arguments;
         int argument_count;
         bool interactive;
@@ -208,6 +215,12 @@ static int set_limit(struct run_limits *limits, char *text, struct error *error)
         return 0;
 }
 
+static int set_network(struct plan *plan, const char *list, struct error *error) {
+        struct hosts hosts;
+        plan->network = list;
+        return hosts_parse(list, &hosts, error);
+}
+
 static int make_plan(int argc, char **argv, const struct settings *settings, const struct sandbox_host *host,
                      struct plan *ret_plan, struct error *error) {
         struct plan plan = { .limits = limits_from_settings(settings) };
@@ -221,6 +234,8 @@ static int make_plan(int argc, char **argv, const struct settings *settings, con
                         result = set_limit(&plan.limits, argv[at] + 8, error);
                 else if (strcmp(argv[at], "--workspace") == 0 && at + 1 < argc)
                         plan.workspace = argv[++at];
+                else if (strcmp(argv[at], "--network") == 0 && at + 1 < argc)
+                        result = set_network(&plan, argv[++at], error);
                 else if (strcmp(argv[at], "--without") == 0 && at + 1 < argc)
                         result = leave_out(&plan, host, argv[++at], error);
                 else
@@ -288,12 +303,45 @@ static struct winsize terminal_size(void) {
         return size;
 }
 
+/* As the monitor does for a class's run: a process that stays in the host's network. Returns its channel. */
+static int start_gate(const struct settings *settings, struct error *error) {
+        int ends[2];
+        int result = channel_pair(ends, error);
+        if (result < 0)
+                return result;
+        fd_scoped ours = ends[0], theirs = ends[1];
+        pid_t pid = fork();
+        if (pid < 0)
+                return error_set(error, errno, "forking a gate");
+        if (pid > 0)
+                return steal_fd(&ours);
+        char number[16], service[48], base[48];
+        snprintf(number, sizeof number, "%d", theirs);
+        snprintf(service, sizeof service, "--uid.service=%" PRIu64, settings->uid_service);
+        snprintf(base, sizeof base, "--uid.base=%" PRIu64, settings->uid_base);
+        char *words[] = { (char[]){ "carrel" },
+                          (char[]){ "role" },
+                          (char[]){ "gate" },
+                          number,
+                          service,
+                          base,
+                          (char[]){ "--log.level=warning" },
+                          NULL };
+        (void) fcntl(theirs, F_SETFD, 0);
+        (void) setsid(); /* a Ctrl-C in this terminal is for the program */
+        execv("/proc/self/exe", words);
+        _exit(127); /* the channel's end tells */
+}
+
 /* `made` is the path of a folder of the program's own, or "". */
 static int run_plan(const struct plan *plan, const struct settings *settings, const struct sandbox_host *host,
                     const char *made, struct session *session, struct error *error) {
         fd_scoped source = open(plan->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (source < 0)
                 return error_set(error, errno, "opening %s", plan->file);
+        fd_scoped gate = plan->network ? start_gate(settings, error) : -1;
+        if (plan->network && gate < 0)
+                return gate;
         int result = sandbox_enter_supervisor(host, error);
         if (result < 0)
                 return result;
@@ -317,12 +365,15 @@ static int run_plan(const struct plan *plan, const struct settings *settings, co
                 .columns = size.ws_col,
                 .rows = size.ws_row,
                 .interactive = plan->interactive,
+                .network = plan->network,
+                .gate = gate,
                 .plain_terminal = !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO),
                 .scrollback = settings->scrollback,
                 .output = show,
                 .running = feed_all,
                 .context = session,
         };
+        (void) steal_fd(&gate); /* the session's */
         return run_session(session, &options, error);
 }
 

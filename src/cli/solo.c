@@ -63,6 +63,13 @@ static void on_idle(void *context) {
         loop_stop(solo->loop);
 }
 
+/* There is one run, and its gate was started before the process left the host's network. */
+static int open_gate(void *context, struct error *error) {
+        struct solo *solo = context;
+        (void) error;
+        return steal_fd(&solo->options.gate);
+}
+
 static void on_patience_over(void *context) {
         struct solo *solo = context;
         run_end(solo->run, REASON_KILLED);
@@ -93,6 +100,8 @@ static int start_run(struct solo *solo, struct error *error) {
                 .limits = options->limits,
         };
         snprintf(start.path, sizeof start.path, "Local/" SOLO_FOLDER "/%.800s", options->name);
+        if (options->network)
+                snprintf(start.network, sizeof start.network, "%s", options->network);
         free_scoped char *arguments = NULL;
         size_t arguments_size = join_arguments(options, &arguments);
         struct run_request request = { &start,         arguments,      arguments_size, options->workspace,
@@ -125,6 +134,7 @@ int solo_start(struct solo *solo, const struct solo_options *options, struct err
                 .plain_terminal = options->plain_terminal,
                 .on_state = on_state,
                 .on_idle = on_idle,
+                .open_gate = open_gate,
                 .context = solo,
         };
         result = engine_create(solo->loop, &engine, &solo->engine, error);

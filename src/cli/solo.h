@@ -22,6 +22,8 @@ struct solo_options {
         int argument_count;
         uint16_t columns, rows;
         bool interactive, plain_terminal;
+        const char *network; /* the hosts that it may reach, by a gate: */
+        int gate;            /* its channel; taken over. Needed where there is a list */
         size_t scrollback;
         uint64_t patience; /* milliseconds, then it is killed; 0: for ever */
         /* All may be NULL. `running`: its text has begun. */
