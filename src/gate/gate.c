@@ -24,7 +24,7 @@ struct gate {
 
 /* Milliseconds until one more connection may begin; 0: now. */
 static uint64_t pace_wait(const struct gate *gate) {
-        uint64_t furthest = now_milliseconds() + GATE_BURST * GATE_PACE_MILLISECONDS;
+        uint64_t furthest = now_milliseconds() + (uint64_t) GATE_BURST * GATE_PACE_MILLISECONDS;
         return gate->paid_until > furthest ? gate->paid_until - furthest : 0;
 }
 

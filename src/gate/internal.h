@@ -13,7 +13,7 @@ struct connection {
         int inside;   /* the accepted socket; the thread closes it */
         int finished; /* an eventfd: counts the threads that are over */
 };
-void *connection_run(void *connection); /* frees it */
+void *connection_run(void *context); /* a connection, which it frees */
 
 /* address.c: NULL, or in a word why nobody is connected to this address. */
 const char *address_refused(const struct sockaddr *address, socklen_t size);

@@ -46,7 +46,7 @@ int make_hosts_file(struct error *error) {
 
 static int name_hosts(const struct hosts *hosts, struct error *error) {
         enum { LINE_BYTES = HOST_NAME_BYTES + INET_ADDRSTRLEN + 2 };
-        char text[sizeof OWN_HOSTS + HOSTS_MAXIMUM * LINE_BYTES] = OWN_HOSTS;
+        char text[sizeof OWN_HOSTS + (size_t) HOSTS_MAXIMUM * LINE_BYTES] = OWN_HOSTS;
         size_t size = strlen(text);
         uint8_t named = 0;
         for (size_t i = 0; i < hosts->count; i++) {

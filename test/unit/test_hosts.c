@@ -75,8 +75,7 @@ static void test_refused(void **state) {
                 "a.example:80:81",
                 "a.example:00000000080",
                 "a.1",
-                "b\xC3\xBC"
-                "cher.example",
+                "\xC3\xBC.example",
                 "a.example#",
                 ":80",
         };

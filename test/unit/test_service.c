@@ -48,8 +48,7 @@ static struct place {
         struct sockaddr_in address; /* of the listener */
         pid_t victim;               /* another process of the same uid, open to it */
         char *victim_secret;        /* in its memory */
-        int landlock_version;
-        int report[2]; /* what went otherwise than it should, as lines */
+        int report[2];              /* what went otherwise than it should, as lines */
 } place;
 
 /* What the confined process reports */
@@ -752,84 +751,6 @@ static void test_monitor(void **state) {
         expect_end(pid, 0);
 }
 
-/* A gate: it stands in the host's network, and may do nothing but connect to its ports. */
-
-static void attack_gate(void) {
-        int pair[2];
-        char *const words[] = { (char[]){ "sh" }, NULL };
-        REFUSED(EACCES, open("/etc/passwd", O_RDONLY));
-        REFUSED(EACCES, open(place.secret, O_RDONLY));
-        REFUSED(EACCES, open("/etc/hosts", O_RDWR));
-        REFUSED(EACCES, open("/proc/self/mem", O_RDWR));
-        REFUSED(ENOSYS, execve("/bin/sh", words, NULL));
-        REFUSED(ENOSYS, syscall(SYS_fork));
-        REFUSED(EPERM, syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
-        REFUSED(ENOSYS, kill(place.victim, SIGKILL));
-        REFUSED(ENOSYS, syscall(SYS_ptrace, 16 /* PTRACE_ATTACH */, place.victim, NULL, NULL));
-        REFUSED(ENOSYS, mkdir("/tmp/carrel-gate", 0755));
-        REFUSED(ENOSYS, unlink(place.secret));
-        REFUSED(ENOSYS, setuid(0));
-        REFUSED(ENOSYS, unshare(CLONE_NEWUSER));
-        REFUSED(ENOSYS, syscall(SYS_setns, 0, 0));
-        REFUSED(ENOSYS, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-        REFUSED(ENOSYS, socket(AF_UNIX, SOCK_STREAM, 0));
-        REFUSED(ENOSYS, socket(AF_NETLINK, SOCK_RAW, 0));
-        REFUSED(ENOSYS, socket(AF_PACKET, SOCK_RAW, 0));
-        REFUSED(ENOSYS, socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
-        REFUSED(ENOSYS, listen(place.listener, 1));
-        REFUSED(EPERM,
-                mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0);
-        DONE(open("/etc/hosts", O_RDONLY) >= 0);
-        use_threads();
-}
-
-/* What is not on its list it cannot even dial, where the kernel's Landlock knows of ports. */
-static void dial_from_gate(void) {
-        fd_scoped listed = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        fd_scoped other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        struct sockaddr_in elsewhere = place.address;
-        elsewhere.sin_port = htons(22);
-        DONE(connect(listed, (struct sockaddr *) &place.address, sizeof place.address) == 0);
-        if (place.landlock_version >= 4) {
-                REFUSED(EACCES, connect(other, (struct sockaddr *) &elsewhere, sizeof elsewhere));
-                elsewhere.sin_port = 0;
-                REFUSED(EACCES, bind(other, (struct sockaddr *) &elsewhere, sizeof elsewhere));
-        }
-}
-
-static void confine_gate(void (*attack)(void)) {
-        place.landlock_version = (int) syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-        pid_t pid = fork();
-        if (pid == 0) {
-                if (!place.as_root)
-                        become(ORDINARY);
-                struct sandbox_host host = host_of_place();
-                struct error error;
-                const uint16_t port = ntohs(place.address.sin_port);
-                if (sandbox_confine_gate(&host, SERVICE, &port, 1, &error) < 0) {
-                        report("it was not confined: %s\n", error.text);
-                        _exit(0);
-                }
-                attack();
-                _exit(0);
-        }
-        expect_end(pid, 0);
-}
-
-static void test_gate(void **state) {
-        (void) state;
-        if (skipped())
-                return;
-        confine_gate(attack_gate);
-        assert_int_equal(kill(place.victim, 0), 0);
-}
-
-static void test_gate_dials(void **state) {
-        (void) state;
-        if (!skipped())
-                confine_gate(dial_from_gate);
-}
-
 /* cmocka's own macros take no suffix for a test's name. */
 #define AS_ROOT(function)                                                                                              \
         { #function " as root", function, set_up_as_root, tear_down, NULL }
@@ -853,8 +774,6 @@ int main(void) {
                 BOTH(test_open_folder_is_refused),
                 AS_ROOT(test_root_is_refused),
                 BOTH(test_supervisor),
-                BOTH(test_gate),
-                BOTH(test_gate_dials),
                 BOTH(test_monitor),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
