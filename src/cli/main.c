@@ -16,7 +16,7 @@ static const struct command commands[] = {
         { "user", command_user, "add|list|passwd|enable|disable …", "people and their passwords" },
         { "class", command_class, "add|list|enrol …", "classes and who is in them" },
         { "config", command_config, "[--config FILE] …", "every setting, its value and where it came from" },
-        { "sandbox", command_sandbox, "[--limit NAME=VALUE]… FILE.py [ARG…]",
+        { "sandbox", command_sandbox, "[--limit NAME=VALUE]… [--network HOSTS] FILE.py [ARG…]",
           "run a file inside the walls, in this terminal" },
         { "doctor", command_doctor, "[--json]", "try each wall around programs, and say which stands" },
         { "demo", command_demo, "[--data DIR]", "make a demonstration class, if there is none" },

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -133,6 +134,23 @@ def speak_http(service, connection):
     connection.sendall(head.encode() + body)
 
 
+def certify(folder, name):
+    """A certificate for a host of this name, signed by itself, and its key."""
+    words = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", folder / "key", "-out", folder / "cert"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *map(str, words)],
+        check=True,
+        capture_output=True,
+    )
+    return folder / "cert", folder / "key"
+
+
+def speak_https(certificate, key):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return lambda service, connection: speak_http(service, context.wrap_socket(connection, server_side=True))
+
+
 def speak_after_end(service, connection):
     """Says nothing before the other side has said all."""
     digest, size = hashlib.sha256(), 0
@@ -206,7 +224,7 @@ def copy(source, target):
 def require():
     if os.geteuid() != 0:
         pytest.skip("only root can make a network of the test's own")
-    for program in ("ip", "unshare", "setpriv"):
+    for program in ("ip", "unshare", "setpriv", "openssl"):
         if not shutil.which(program):
             pytest.skip(f"there is no `{program}` to make a network of the test's own with")
 

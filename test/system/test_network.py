@@ -34,10 +34,17 @@ def cable():
 
 
 @pytest.fixture(scope="module")
-def services(cable):
+def certificate(tmp_path_factory):
+    network.require()
+    return network.certify(tmp_path_factory.mktemp("tls"), "weather.example")
+
+
+@pytest.fixture(scope="module")
+def services(cable, certificate):
     _, there = cable
     speakers = {
         80: network.speak_http,
+        443: network.speak_https(*certificate),
         8700: network.speak_nothing,
         END_FIRST: network.speak_after_end,
         NO_END: network.speak_without_end,
@@ -155,6 +162,23 @@ attempt("datagram by name", ask)
         "datagram": "[Errno 101] Network is unreachable",
         "datagram by name": "[Errno 111] Connection refused",
     }
+
+
+def test_what_is_encrypted_stays_so_to_the_end(enter, certificate):
+    """TLS is between the program and the host: the host's own certificate is seen, and holds for the host's own name alone."""
+    seen = attempts(
+        enter("weather"),
+        f"""
+import ssl
+context = ssl.create_default_context(cadata={certificate[0].read_text()!r})
+def get_securely(trusting):
+    return lambda: urllib.request.urlopen("https://weather.example/secret", timeout=30, context=trusting).read().decode()
+attempt("trusted", get_securely(context))
+attempt("not trusted", get_securely(ssl.create_default_context()))
+""",
+    )
+    assert seen["trusted"] == "this is /secret"
+    assert "CERTIFICATE_VERIFY_FAILED" in seen["not trusted"]
 
 
 def test_each_class_has_its_own_list(enter):
@@ -339,6 +363,11 @@ def test_a_list_is_checked_when_it_is_set(island):
     assert "network" not in island.carrel("class", "list", "closed", "--data", island.data).stdout
     shown = island.carrel("class", "limit", "weather", "--data", island.data).stdout
     assert f"network                  = {LISTS['weather']}\n" in shown
+    island.carrel("class", "add", "changing", "--data", island.data)
+    for words, kept in (["network=a.example", "cpu=1min"], "a.example"), (["network=none"], "none"):
+        island.carrel("class", "set", "changing", *words, "--data", island.data)
+        shown = island.carrel("class", "limit", "changing", "--data", island.data).stdout
+        assert f"network                  = {kept}\n" in shown
 
 
 @pytest.mark.parametrize("whom", ["root", "an ordinary user"])
