@@ -3,7 +3,7 @@
  *
  * Scoped cleanup, errors that carry what was being done, time, random bytes. It owns nothing that lives longer than a
  * call and knows nothing of Carrel's domain. The larger words have headers of their own beside this one: log.h,
- * buffer.h, loop.h, settings.h.
+ * buffer.h, loop.h, metrics.h, settings.h.
  *
  * Conventions of the whole code:
  *   - a function that can fail returns 0 (or a non-negative result), or a negative errno; where it takes a `struct
