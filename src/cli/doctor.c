@@ -91,6 +91,7 @@ struct doctor {
         struct sandbox_host host;
         struct settings *settings;
         struct row rows[ROWS];
+        bool counts_refused;  /* no wall, but the operator's to know */
         struct buffer output; /* of the try that runs */
 };
 
@@ -430,6 +431,9 @@ static void print_table(const struct doctor *doctor, const struct error *error) 
         }
         if (*error->text)
                 printf("\nNot all could be tried: %s\n", error->text);
+        if (!doctor->counts_refused)
+                puts("\nSystem calls that programs are refused are not counted here: for that it takes Linux 5.19 or "
+                     "newer,\nand in a container that nobody else listens to them.");
         printf("\n%s\n", is_well(doctor) ? "All required walls stand."
                                          : "Not all required walls stand: this server does not run programs.");
 }
@@ -445,7 +449,8 @@ static void print_json(const struct doctor *doctor, const struct error *error) {
                         json_object_set_new(entry, "to_do", json_string(row->advice));
                 json_array_append_new(walls, entry);
         }
-        json_t *all = json_pack("{s:b,s:o,s:s}", "ok", is_well(doctor), "walls", walls, "error", error->text);
+        json_t *all = json_pack("{s:b,s:b,s:o,s:s}", "ok", is_well(doctor), "counts_refused_calls",
+                                doctor->counts_refused, "walls", walls, "error", error->text);
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(all);
@@ -474,6 +479,7 @@ int command_doctor(int argc, char **argv) {
         struct doctor doctor = { .host = sandbox_host_here(settings.uid_base), .settings = &settings };
         make_rows(&doctor);
         uint64_t missing = walls_probe(&doctor.host);
+        doctor.counts_refused = sandbox_counts_refused();
         mark_missing(&doctor, missing);
         /* What else is missing may be: the others are tried without it. */
         if (walls_accept(&doctor.host, missing, ~UINT64_C(0)) != 0)

@@ -74,6 +74,10 @@ enum {
         X(MESSAGE_RUN_MEASURE, message_run_measure) \
         /* web → supervisor */ \
         X(MESSAGE_RUN_USAGE, message_run_usage) \
+        /* web → supervisor: what have you counted? */ \
+        X(MESSAGE_METRICS, message_empty) \
+        /* supervisor → web; payload: text, see metrics.h */ \
+        X(MESSAGE_METRICS_TOLD, message_empty) \
         /* web → worker */ \
         X(MESSAGE_FILE, message_file) \
         /* worker → web; payload and fd by operation */ \
@@ -86,6 +90,10 @@ enum {
         X(MESSAGE_PARKED, message_parked) \
         /* supervisor → program; payload: arguments; fds: workspace mount, shared mounts, source */ \
         X(MESSAGE_PROGRAM, message_program) \
+        /* program → keeper, while parked; fd: where the system calls that it is refused wait for their answer */ \
+        X(MESSAGE_LISTENER, message_empty) \
+        /* keeper → supervisor: those since the last such message */ \
+        X(MESSAGE_REFUSED, message_refused) \
         /* keeper → supervisor */ \
         X(MESSAGE_PROGRAM_ENDED, message_program_ended)
 /* clang-format on */
@@ -330,6 +338,13 @@ struct message_program_ended {
         int32_t signal;            /* 0: not by a signal */
         uint64_t cpu_milliseconds; /* of it and all its waited-for children */
         uint64_t peak_bytes;       /* resident, the largest single process */
+};
+
+/* System calls by their numbers; beyond all that there are, so that a program cannot make the table grow. The last is
+ * for every number that is none. */
+enum { CALL_NUMBERS = 512 };
+struct message_refused {
+        uint32_t times[CALL_NUMBERS];
 };
 
 /* True where the text ends within its array. */

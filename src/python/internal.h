@@ -26,5 +26,5 @@ _Noreturn void keeper_run(const struct sandbox_host *host, struct message *park)
 /* shed.c: lets go of all memory but what a keeper's last loop needs. Python cannot be spoken to afterwards. */
 void keeper_shed(void);
 
-/* program.c: PID 2 of a sandbox. */
-_Noreturn void program_run(const struct sandbox_host *host, int channel, int terminal);
+/* program.c: PID 2 of a sandbox. `keeper`: to which it hands its listener (struct program_walls), once. */
+_Noreturn void program_run(const struct sandbox_host *host, int channel, int keeper, int terminal);

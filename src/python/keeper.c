@@ -1,7 +1,12 @@
 /*
  * The keeper: PID 1 of a sandbox. It makes the world, forks the program, and from then on holds no right: it reaps
- * whatever is orphaned, and tells the supervisor how the program itself ended. When it ends, the kernel kills all that
- * is left in its PID namespace; and it ends when the program does, or the supervisor.
+ * whatever is orphaned, answers the system calls that the program is refused and counts them, and tells the supervisor
+ * how the program itself ended. When it ends, the kernel kills all that is left in its PID namespace; and it ends when
+ * the program does, or the supervisor.
+ *
+ * A program can make it answer as often as it likes. What that costs is the run's own: the keeper is in its control
+ * group. One answer a turn, so that nothing else waits for more than one; what is counted is told a few times a second
+ * at most, and never where that would block.
  */
 #include "internal.h"
 
@@ -10,6 +15,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+
+enum { TELL_MILLISECONDS = 250 };
 
 static void on_child(int signal) {
         (void) signal; /* its coming is all: it ends ppoll() */
@@ -35,24 +42,96 @@ static void tell_ended(int channel, int status, const struct rusage *usage) {
         (void) !message_send(channel, MESSAGE_PROGRAM_ENDED, &message, NULL, 0, NULL, 0, &unsent);
 }
 
-/* Returns when the program has ended or the supervisor is gone. */
-static void watch(int channel, pid_t program) {
+/* Refused calls */
+
+struct refused {
+        int door;     /* by which the listener comes from the program; -1: it has come, or never will */
+        int listener; /* -1: none */
+        struct message_refused counted; /* and not told yet */
+        uint64_t tell_at;               /* milliseconds; 0: there is nothing to tell */
+};
+
+static void take_listener(struct refused *refused) {
+        static uint8_t storage[IPC_MESSAGE_MAXIMUM] __attribute__((aligned(8)));
+        struct message message;
+        struct error error;
+        if (message_receive(refused->door, MESSAGE_BIT(MESSAGE_LISTENER), storage, &message, &error) > 0) {
+                refused->listener = steal_fd(&message.fds[0]);
+                message_close_fds(&message);
+        }
+        close_fd(&refused->door);
+}
+
+static void answer(struct refused *refused, short events) {
+        if (!(events & POLLIN)) {
+                close_fd(&refused->listener); /* no process is left that could be refused anything */
+                return;
+        }
+        int number = sandbox_answer_refused(refused->listener);
+        if (number < 0)
+                return;
+        refused->counted.times[number]++;
+        if (refused->tell_at == 0)
+                refused->tell_at = now_milliseconds() + TELL_MILLISECONDS;
+}
+
+/* What a supervisor that does not read has no room for is told later, with what has come by then. */
+static void tell_refused(int channel, struct refused *refused) {
+        struct pollfd room = { .fd = channel, .events = POLLOUT };
+        struct error unsent;
+        refused->tell_at = now_milliseconds() + TELL_MILLISECONDS;
+        if (poll(&room, 1, 0) <= 0 || !(room.revents & POLLOUT) ||
+            message_send(channel, MESSAGE_REFUSED, &refused->counted, NULL, 0, NULL, 0, &unsent) < 0)
+                return;
+        refused->counted = (struct message_refused){ 0 };
+        refused->tell_at = 0;
+}
+
+/* True when it is the supervisor that has ended: nothing is ever said to a keeper. */
+static bool wait_for_events(int channel, struct refused *refused) {
         sigset_t none;
         sigemptyset(&none);
+        struct pollfd fds[] = {
+                { .fd = channel, .events = POLLIN },
+                { .fd = refused->door, .events = POLLIN }, /* a negative one is passed over */
+                { .fd = refused->listener, .events = POLLIN },
+        };
+        struct timespec patience = { 0 };
+        uint64_t now = refused->tell_at > 0 ? now_milliseconds() : 0;
+        if (refused->tell_at > now)
+                patience.tv_nsec = (long) (refused->tell_at - now) * 1000000;
+        int ready = ppoll(fds, array_length(fds), refused->tell_at > 0 ? &patience : NULL, &none);
+        if (refused->tell_at > 0 && now >= refused->tell_at)
+                tell_refused(channel, refused);
+        if (ready <= 0)
+                return false;
+        if (fds[1].revents)
+                take_listener(refused);
+        if (fds[2].revents)
+                answer(refused, fds[2].revents);
+        return fds[0].revents;
+}
+
+/* Returns when the program has ended or the supervisor is gone. */
+static void watch(int channel, pid_t program, int door) {
+        static struct refused refused;
+        refused.door = door;
+        refused.listener = -1;
         for (;;) {
                 int status;
                 struct rusage usage;
                 pid_t pid;
                 while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
                         if (pid == program) {
+                                if (refused.tell_at > 0)
+                                        tell_refused(channel, &refused);
                                 tell_ended(channel, status, &usage);
                                 return;
                         }
                 if (pid < 0)
                         return; /* it always has a child; to end is better than to wait for what it cannot see */
-                struct pollfd peer = { .fd = channel, .events = POLLIN };
-                if (ppoll(&peer, 1, NULL, &none) > 0)
-                        return; /* nothing is ever said to a keeper: this is the supervisor's end */
+                if (wait_for_events(channel, &refused))
+                        return;
         }
 }
 
@@ -87,17 +166,18 @@ static int close_world(struct world *world, struct message *park, struct error *
 }
 
 static pid_t fork_program(const struct sandbox_host *host, int keeper_channel, int program_channel,
-                          const struct world *world) {
+                          const int door[static 2], const struct world *world) {
         interpreter_before_fork();
         pid_t program = fork();
         if (program == 0) {
                 close(keeper_channel);
+                close(door[0]);
                 close(world->master);
                 close(world->hints);
                 sigset_t none;
                 sigemptyset(&none);
                 sigprocmask(SIG_SETMASK, &none, NULL);
-                program_run(host, program_channel, world->terminal);
+                program_run(host, program_channel, door[1], world->terminal);
         }
         return program;
 }
@@ -110,18 +190,20 @@ void keeper_run(const struct sandbox_host *host, struct message *park) {
                 _exit(1);
         prctl(PR_SET_NAME, "carrel-keeper", 0, 0, 0);
         struct world world;
-        if (hold_child_signal(&error) < 0 ||
+        int door[2];
+        if (hold_child_signal(&error) < 0 || channel_pair(door, &error) < 0 ||
             sandbox_make_world(host, park->fds + 2, request->control_groups, &world, &error) < 0)
                 give_up(channel, &error);
         for (size_t i = 0; i < request->control_groups; i++)
                 close_fd(&park->fds[2 + i]); /* joined; the program has no business with them */
-        pid_t program = fork_program(host, channel, park->fds[1], &world);
+        pid_t program = fork_program(host, channel, park->fds[1], door, &world);
         if (program < 0) {
                 error_set(&error, errno, "forking the program");
                 give_up(channel, &error);
         }
         /* The walls before the word that it is ready: what fails here is told in its place, and no text ever runs
          * beside an open keeper. */
+        close_fd(&door[1]);
         keeper_shed();
         if (close_world(&world, park, &error) < 0 || sandbox_confine_keeper(&error) < 0)
                 give_up(channel, &error);
@@ -131,6 +213,6 @@ void keeper_run(const struct sandbox_host *host, struct message *park) {
                 _exit(1);
         close_fd(&world.master);
         close_fd(&world.hints);
-        watch(channel, program);
+        watch(channel, program, door[0]);
         _exit(0);
 }

@@ -68,12 +68,23 @@ static void hold_back_size(int how) {
         sigprocmask(how, &size, NULL);
 }
 
-void program_run(const struct sandbox_host *host, int channel, int terminal) {
+/* Whoever holds the listener decides what a program is refused: no line of a student's may ever run beside it. */
+static int give_listener(int keeper, struct program_walls *walls, struct error *error) {
+        int result = walls->listener < 0 ? 0
+                                         : message_send(keeper, MESSAGE_LISTENER, &(struct message_empty){ 0 }, NULL, 0,
+                                                        &walls->listener, 1, error);
+        close_fd(&walls->listener);
+        close_fd(&keeper);
+        return result;
+}
+
+void program_run(const struct sandbox_host *host, int channel, int keeper, int terminal) {
         static uint8_t storage[IPC_MESSAGE_MAXIMUM] __attribute__((aligned(8)));
         struct error error = { 0 };
         prctl(PR_SET_NAME, "python3", 0, 0, 0);
         struct program_walls walls;
-        if (sandbox_prepare_program(host, terminal, &walls, &error) < 0 || interpreter_adopt(&error) < 0)
+        if (sandbox_prepare_program(host, terminal, &walls, &error) < 0 || give_listener(keeper, &walls, &error) < 0 ||
+            interpreter_adopt(&error) < 0)
                 give_up(&error);
         interpreter_warm_up();
         hold_back_size(SIG_BLOCK);

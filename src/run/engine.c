@@ -254,6 +254,7 @@ static int start_zygote(struct zygote *zygote, struct error *error) {
         close_fd(&theirs);
         zygote->pid = pid;
         zygote->ready = false;
+        engine->counters.zygotes++;
         engine->forks = 0;
         engine->generation_end = now_milliseconds() + GENERATION_MILLISECONDS;
         result = give_maps(zygote, ours, error);
@@ -406,6 +407,7 @@ static uint64_t new_id(struct engine *engine) {
 }
 
 static void introduce(struct engine *engine, struct run *run, const struct message_run_start *start) {
+        engine->counters.started++;
         run->id = new_id(engine);
         run->limits = engine->usual_limits = start->limits;
         run->uid = start->uid;
@@ -425,6 +427,7 @@ static void introduce(struct engine *engine, struct run *run, const struct messa
 
 int engine_start(struct engine *engine, const struct run_request *request, struct run **ret_run, struct error *error) {
         const struct message_run_start *start = request->start;
+        uint64_t asked_at = now_microseconds();
         if (engine->stopping)
                 return error_say(error, ESHUTDOWN, "The server is about to stop. Try again in a moment.");
         if (count_live(engine, start->account) >= start->limits.runs)
@@ -443,6 +446,7 @@ int engine_start(struct engine *engine, const struct run_request *request, struc
         }
         delivery->program.uid = sandbox_inside_uid(&engine->options.host, start->uid);
         run->delivery = delivery;
+        run->asked_at = asked_at;
         introduce(engine, run, start);
         *ret_run = run;
         if (run->parked && run->pidfd >= 0)
@@ -502,6 +506,7 @@ void engine_run_released(struct run *run) {
                 if (!engine->stopping)
                         pool_refill(engine, ZYGOTE_RETRY); /* it could not be parked: not at once again */
         } else {
+                engine->counters.ended[run->reason]++;
                 LIST_REMOVE(run, place);
                 LIST_INSERT_HEAD(&engine->ended, run, place);
                 timer_set(run->forget_timer, RUN_KEPT_MILLISECONDS);
@@ -602,6 +607,20 @@ void engine_destroy(struct engine *engine) {
         groups_close(engine->groups);
         free(engine->imports);
         free(engine);
+}
+
+const struct engine_counters *engine_counters(const struct engine *engine) {
+        return &engine->counters;
+}
+
+struct engine_gauges engine_gauges(const struct engine *engine) {
+        struct engine_gauges gauges = { 0 };
+        const struct run *run;
+        LIST_FOREACH(run, &engine->live, place)
+        gauges.live++;
+        LIST_FOREACH(run, &engine->pool.parked, place)
+        gauges.parked += run->parked;
+        return gauges;
 }
 
 struct run *engine_find(struct engine *engine, uint64_t id) {

@@ -65,6 +65,7 @@ struct run {
         struct timer *park_timer;        /* while it gets its sandbox */
         uint64_t sample_period;          /* milliseconds; grows while nothing happens */
         uint64_t cpu_seen, cpu_at_input; /* milliseconds */
+        uint64_t asked_at;               /* microseconds: when its program was asked for */
         bool idle_warned;
 
         /* Limits that are counted here */
@@ -139,6 +140,7 @@ struct engine {
         struct runs buckets[RUN_BUCKETS]; /* the live and the ended, by id */
         struct run_limits usual_limits;   /* of the program that was started last; memory 0: none was yet */
         uint64_t next_id;
+        struct engine_counters counters;
         struct timer *group_timer;
         struct dying_group *dying_groups;
 };
@@ -153,7 +155,7 @@ void run_enter(struct run *run, enum run_state state);
 void run_lost_zygote(struct run *run);
 bool run_wants_sandbox(const struct run *run); /* it could not be parked yet, the zygote was not there */
 void run_hint(struct run *run, char hint);
-extern const char *const run_state_names[RUN_STATES], *const run_reason_names[RUN_REASONS];
+extern const char *const run_state_names[RUN_STATES];
 
 /* terminal.c */
 int terminal_open(struct run *run, int master, struct error *error) must_check;
@@ -189,6 +191,16 @@ void pool_finish(struct engine *engine);
 struct run *pool_take(struct engine *engine); /* parked, or new and still to be */
 void pool_remove(struct run *run);            /* a parked one that has ended */
 void pool_refill(struct engine *engine, uint64_t delay);
+
+/* metrics.c: what the engine counts, for whoever watches the server. */
+struct metrics {
+        uint64_t counts_refused; /* 1: refused system calls are counted here */
+        char *call_names[CALL_NUMBERS];
+};
+void run_metrics_init(struct metrics *metrics, const struct sandbox_host *host);
+void run_metrics_finish(struct metrics *metrics);
+void run_metrics_write(const struct metrics *metrics, const struct engine *engine,
+                       struct buffer *text); /* NULL: there is no engine */
 
 /* engine.c */
 void engine_park(struct engine *engine, struct run *run);

@@ -109,7 +109,8 @@ static int open_channels(struct run *run, int keeper_ends[static 2], int program
         if (result == 0)
                 result = channel_pair(program_ends, error);
         if (result == 0) {
-                uint64_t receives = MESSAGE_BIT(MESSAGE_PARKED) | MESSAGE_BIT(MESSAGE_PROGRAM_ENDED);
+                uint64_t receives =
+                        MESSAGE_BIT(MESSAGE_PARKED) | MESSAGE_BIT(MESSAGE_REFUSED) | MESSAGE_BIT(MESSAGE_PROGRAM_ENDED);
                 result = channel_create(loop, steal_fd(&keeper_ends[0]), receives, on_keeper, on_keeper_closed, run,
                                         &run->keeper, error);
         }
@@ -283,8 +284,10 @@ static void on_program(void *context, uint32_t events) {
                 if (message.fd_count > 0 && run->network)
                         network_open(run, message.fds, message.fd_count);
                 message_close_fds(&message);
-                if (run->state == RUN_STARTING)
+                if (run->state == RUN_STARTING) {
+                        histogram_add(&run->engine->counters.start, now_microseconds() - run->asked_at);
                         run_enter(run, RUN_RUNNING);
+                }
         }
         watch_remove(steal_pointer(&run->program_watch));
         close_fd(&run->program);
@@ -359,10 +362,17 @@ static void on_program_ended(struct run *run, const struct message_program_ended
         /* The keeper ends itself now; its pidfd will tell. */
 }
 
+static void on_refused(struct run *run, const struct message_refused *message) {
+        for (size_t i = 0; i < CALL_NUMBERS; i++)
+                run->engine->counters.refused[i] += message->times[i];
+}
+
 static void on_keeper(void *context, struct message *message) {
         struct run *run = context;
         if (message->type == MESSAGE_PARKED && !run->parked)
                 on_parked(run, message);
+        else if (message->type == MESSAGE_REFUSED)
+                on_refused(run, message->body);
         else if (message->type == MESSAGE_PROGRAM_ENDED)
                 on_program_ended(run, message->body);
 }

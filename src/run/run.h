@@ -14,6 +14,7 @@
  *   sample.c      what is seen from outside: processor time, whether it waits for a line
  *   limits.c      the limits that the kernel does not keep by itself, and the sentences for all
  *   network.c     the way to the hosts that a run's class may reach, where it has some
+ *   metrics.c     what is counted, as text
  *   supervisor.c  the process: channels to monitor and web server
  *
  * The engine never looks at what a program prints or a person types; it moves it. Single-threaded. `carrel sandbox`
@@ -23,6 +24,7 @@
 
 #include "../base/base.h"
 #include "../base/loop.h"
+#include "../base/metrics.h"
 #include "../ipc/messages.h"
 #include "../sandbox/sandbox.h"
 
@@ -84,6 +86,22 @@ int engine_start(struct engine *engine, const struct run_request *request, struc
 /* Where there is no engine (NULL) there are no runs. */
 /* So many people may press Run in one moment. */
 void engine_expect(struct engine *engine, size_t people);
+
+/* What has happened since the engine was made; counted by itself, read by whoever tells it. */
+struct engine_counters {
+        uint64_t started;               /* runs that were given a program */
+        uint64_t ended[RUN_REASONS];    /* of those */
+        uint64_t zygotes;               /* that were started */
+        uint64_t refused[CALL_NUMBERS]; /* system calls, of parked programs too */
+        struct histogram start;         /* microseconds from the request to the program's first line */
+};
+/* And as it is now. */
+struct engine_gauges {
+        uint64_t live, parked; /* runs; the parked that are ready */
+};
+const struct engine_counters *engine_counters(const struct engine *engine);
+struct engine_gauges engine_gauges(const struct engine *engine);
+extern const char *const run_reason_names[RUN_REASONS];
 
 struct run *engine_find(struct engine *engine, uint64_t id); /* NULL: none of that number is kept */
 void engine_each(struct engine *engine, void (*function)(void *context, struct run *run),

@@ -2,12 +2,15 @@
  * seccomp: which system calls a process may make at all. Allow-lists; what is not on one answers ENOSYS, so that
  * libraries fall back as they do on an older kernel, and nothing dies of a question. The few whose arguments matter are
  * looked at below.
+ *
+ * What a program is refused is counted where the kernel can (Linux 5.19): its list then answers "ask the listener"
+ * instead of an errno, and the keeper, who holds the listener, gives the errno that the same list has for that call
+ * (refused.c).
  */
 #include "internal.h"
 #include "rules.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -327,23 +330,15 @@ static const char *const forbidden[] = {
         "seccomp",
 };
 
-/* What a parked program must still do at Run, beside what every program may: the last filter takes it away. */
-static const char *const parked[] = {
-        "move_mount",
-};
-
-/* A keeper waits and tells; it has no other business. */
+/* A keeper waits and tells; it has no other business. What it may ask of a listener is said below. */
 static const char *const keeper[] = {
-        "poll",   "ppoll",  "wait4",      "waitid",       "sendmsg",        "recvmsg",         "recvfrom",
-        "close",  "exit",   "exit_group", "rt_sigreturn", "rt_sigprocmask", "restart_syscall", "write",
-        "getpid", "gettid", "kill",
+        "poll",   "ppoll",  "wait4",      "waitid",        "sendmsg",        "recvmsg",         "recvfrom",
+        "close",  "exit",   "exit_group", "rt_sigreturn",  "rt_sigprocmask", "restart_syscall", "write",
+        "getpid", "gettid", "kill",       "clock_gettime",
 };
 
-struct filter {
-        struct sock_fprog program;
-};
-
-static struct filter program_filter, last_filter, keeper_filter;
+/* The program's list twice: answering by itself, and asking the listener. */
+static struct sock_fprog program_filter, counting_filter, last_filter, keeper_filter;
 
 struct names {
         const char *const *names;
@@ -370,6 +365,26 @@ static int add_socket_rules(scmp_filter_ctx context, struct error *error) {
                 result = seccomp_rule_add(context, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
                                           SCMP_CMP64(0, SCMP_CMP_GT, AF_INET6));
         return result < 0 ? error_set(error, -result, "adding the rules for sockets to a filter") : 0;
+}
+
+/* What a parked program must still do at Run, told from what a program may not by an argument that the kernel does not
+ * look at. The last filter takes it away. */
+static int add_parked_rules(scmp_filter_ctx context, struct error *error) {
+        int result = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(move_mount), 1,
+                                      SCMP_CMP64(MARK_ARGUMENT, SCMP_CMP_EQ, PARKED_MARK));
+        if (result == 0)
+                result = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(move_mount), 1,
+                                          SCMP_CMP64(MARK_ARGUMENT, SCMP_CMP_NE, PARKED_MARK));
+        return result < 0 ? error_set(error, -result, "adding the rules for parked programs to a filter") : 0;
+}
+
+/* A keeper receives what its program is refused, and answers; nothing else that a listener can do is its business. */
+static int add_listener_rules(scmp_filter_ctx context, struct error *error) {
+        static const uint32_t ioctls[] = { SECCOMP_IOCTL_NOTIF_RECV, SECCOMP_IOCTL_NOTIF_SEND };
+        int result = 0;
+        for (size_t i = 0; i < array_length(ioctls) && result == 0; i++)
+                result = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, LOW(1, ioctls[i]));
+        return result < 0 ? error_set(error, -result, "adding the rules for a listener to a filter") : 0;
 }
 
 /* Calls that are on a list above, and refused with some arguments. A filter of their own, since within one libseccomp
@@ -408,7 +423,7 @@ static int add_refusals(scmp_filter_ctx context, struct error *error) {
         return result < 0 ? error_set(error, -result, "adding a rule on arguments to a filter") : 0;
 }
 
-static int export_filter(scmp_filter_ctx context, struct filter *ret_filter, struct error *error) {
+static int export_filter(scmp_filter_ctx context, struct sock_fprog *ret_filter, struct error *error) {
         fd_scoped fd = memfd_create("filter", MFD_CLOEXEC);
         if (fd < 0)
                 return error_set(error, errno, "making memory for a filter");
@@ -422,61 +437,114 @@ static int export_filter(scmp_filter_ctx context, struct filter *ret_filter, str
                 free(instructions);
                 return error_set(error, EIO, "reading a compiled filter");
         }
-        ret_filter->program =
-                (struct sock_fprog){ (unsigned short) ((size_t) size / sizeof *instructions), instructions };
+        *ret_filter = (struct sock_fprog){ (unsigned short) ((size_t) size / sizeof *instructions), instructions };
         return 0;
 }
 
-static int build_list(const struct names *lists, size_t count, bool for_programs, struct filter *ret_filter,
-                      struct error *error) {
+static int build_list(const struct names *lists, size_t count, struct sock_fprog *ret_filter, struct error *error) {
         filter_scoped context = NULL;
         int result = filter_start(SCMP_ACT_ERRNO(ENOSYS), &context, error);
         for (size_t i = 0; i < count && result == 0; i++)
                 result = filter_add_names(context, SCMP_ACT_ALLOW, lists[i].names, lists[i].count, error);
-        if (result == 0 && for_programs)
+        if (result == 0)
                 result = add_socket_rules(context, error);
-        if (result == 0 && for_programs)
+        if (result == 0)
+                result = add_parked_rules(context, error);
+        if (result == 0)
                 result = filter_add_names(context, SCMP_ACT_ERRNO(EPERM), forbidden, array_length(forbidden), error);
         return result < 0 ? result : export_filter(context, ret_filter, error);
 }
 
-static int build_last(struct filter *ret_filter, struct error *error) {
+static int build_refusals(struct sock_fprog *ret_filter, struct error *error) {
         filter_scoped context = NULL;
         int result = filter_start(SCMP_ACT_ALLOW, &context, error);
         if (result == 0)
                 result = add_refusals(context, error);
-        if (result == 0)
-                result = filter_add_names(context, SCMP_ACT_ERRNO(EPERM), parked, array_length(parked), error);
         return result < 0 ? result : export_filter(context, ret_filter, error);
 }
 
-static int load_filter(const struct filter *filter, struct error *error) {
-        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter->program) < 0)
+static int build_last(struct error *error) {
+        filter_scoped context = NULL;
+        int result = filter_start(SCMP_ACT_ALLOW, &context, error);
+        if (result == 0)
+                result = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(move_mount), 1,
+                                          SCMP_CMP64(MARK_ARGUMENT, SCMP_CMP_EQ, PARKED_MARK));
+        if (result < 0)
+                return error_set(error, -result, "building the last filter");
+        return export_filter(context, &last_filter, error);
+}
+
+static int build_keeper(struct error *error) {
+        filter_scoped context = NULL;
+        int result = filter_start(SCMP_ACT_ERRNO(ENOSYS), &context, error);
+        if (result == 0)
+                result = filter_add_names(context, SCMP_ACT_ALLOW, keeper, array_length(keeper), error);
+        if (result == 0)
+                result = add_listener_rules(context, error);
+        return result < 0 ? result : export_filter(context, &keeper_filter, error);
+}
+
+/* One filter of two: what the first lets pass, the second looks at. Only one filter of a process can have a listener.
+ */
+static struct sock_fprog join_filters(const struct sock_fprog *first, const struct sock_fprog *second) {
+        size_t count = (size_t) first->len + second->len;
+        struct sock_filter *instructions = allocate(count * sizeof *instructions);
+        for (size_t i = 0; i < first->len; i++) {
+                const struct sock_filter *instruction = &first->filter[i];
+                bool passes = instruction->code == (BPF_RET | BPF_K) && instruction->k == SECCOMP_RET_ALLOW;
+                instructions[i] =
+                        passes ? (struct sock_filter) BPF_STMT(BPF_JMP | BPF_JA, first->len - (uint32_t) i - 1)
+                               : *instruction;
+        }
+        memcpy(instructions + first->len, second->filter, second->len * sizeof *instructions);
+        return (struct sock_fprog){ (unsigned short) count, instructions };
+}
+
+static int build_program(struct error *error) {
+        static const struct names lists[] = { NAMES(basics),  NAMES(files),   NAMES(processes),
+                                              NAMES(waiting), NAMES(sockets), NAMES(memory) };
+        struct sock_fprog list = { 0 }, refusals = { 0 };
+        int result = build_list(lists, array_length(lists), &list, error);
+        if (result == 0)
+                result = build_refusals(&refusals, error);
+        if (result == 0) {
+                program_filter = join_filters(&refusals, &list);
+                counting_filter = refused_ask_listener(&program_filter);
+        }
+        free(list.filter);
+        free(refusals.filter);
+        return result;
+}
+
+int sandbox_prepare_filter(struct error *error) {
+        int result = build_program(error);
+        if (result == 0)
+                result = build_last(error);
+        return result < 0 ? result : build_keeper(error);
+}
+
+static int load_filter(const struct sock_fprog *filter, struct error *error) {
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) < 0)
                 return error_set(error, errno, "loading a system call filter");
         return 0;
 }
 
-int sandbox_prepare_filter(struct error *error) {
-        static const struct names program[] = { NAMES(basics),  NAMES(files),  NAMES(processes), NAMES(waiting),
-                                                NAMES(sockets), NAMES(memory), NAMES(parked) };
-        static const struct names only_keeper[] = { NAMES(keeper) };
-        int result = build_list(program, array_length(program), true, &program_filter, error);
-        if (result == 0)
-                result = build_last(&last_filter, error);
-        return result < 0 ? result : build_list(only_keeper, array_length(only_keeper), false, &keeper_filter, error);
-}
-
-int filter_load_program(struct error *error) {
-        return load_filter(&program_filter, error);
+int filter_load_program(int *ret_listener, struct error *error) {
+        *ret_listener = refused_listen(&counting_filter);
+        return *ret_listener >= 0 ? 0 : load_filter(&program_filter, error);
 }
 
 /* The kernel obeys the stricter of all that were loaded. By prctl(), which the list before it allows. */
 int filter_load_last(struct error *error) {
-        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &last_filter.program) < 0)
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &last_filter) < 0)
                 return error_set(error, errno, "loading the last system call filter");
         return 0;
 }
 
 int filter_load_keeper(struct error *error) {
         return load_filter(&keeper_filter, error);
+}
+
+const struct sock_fprog *filter_of_programs(void) {
+        return &program_filter;
 }

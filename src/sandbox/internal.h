@@ -3,6 +3,8 @@
 
 #include "sandbox.h"
 
+#include <linux/filter.h>
+
 int write_file(const char *path, const char *text, struct error *error) must_check;
 int map_single_ids(pid_t pid, uid_t inside_uid, uid_t uid, gid_t inside_gid, gid_t gid, struct error *error) must_check;
 int change_root(const char *new_root, struct error *error) must_check;
@@ -27,10 +29,19 @@ int landlock_allow(int rules, const char *path, unsigned access, struct error *e
 int landlock_enter(int rules, struct error *error) must_check;
 
 /* filter.c */
-struct sock_fprog;
-int filter_load_program(struct error *error) must_check; /* while parked: move_mount() is still allowed */
-int filter_load_last(struct error *error) must_check;    /* then no longer */
+/* While parked: move_mount() is still allowed, where its sixth argument (it has five) is the mark. The listener is -1
+ * where what is refused cannot be counted. */
+int filter_load_program(int *ret_listener, struct error *error) must_check;
+int filter_load_last(struct error *error) must_check; /* then no longer */
 int filter_load_keeper(struct error *error) must_check;
+const struct sock_fprog *filter_of_programs(void); /* as it answers by itself */
+enum { MARK_ARGUMENT = 5, PARKED_MARK = 0x6361 };
+
+/* refused.c */
+/* A copy of the filter that asks the listener wherever that one gives an errno. */
+struct sock_fprog refused_ask_listener(const struct sock_fprog *filter);
+/* Loads it. The listener, or -1: this kernel cannot, or whoever started the server holds a listener already. */
+int refused_listen(const struct sock_fprog *filter);
 
 /* service_filter.c */
 int service_filter_web(struct error *error) must_check;

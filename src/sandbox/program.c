@@ -64,10 +64,10 @@ int sandbox_prepare_program(const struct sandbox_host *host, int terminal, struc
         for (int fd = 0; fd < 3; fd++)
                 if (dup2(terminal, fd) < 0)
                         return error_set(error, errno, "putting the terminal on descriptor %d", fd);
-        struct program_walls walls = { .landlock = -1 };
+        struct program_walls walls = { .landlock = -1, .listener = -1 };
         int result = sandbox_has(host, WALL_LANDLOCK) ? prepare_landlock(&walls.landlock, error) : 0;
         if (result == 0 && sandbox_has(host, WALL_SECCOMP))
-                result = filter_load_program(error);
+                result = filter_load_program(&walls.listener, error);
         if (result == 0)
                 *ret_walls = walls;
         return result;
@@ -76,7 +76,7 @@ int sandbox_prepare_program(const struct sandbox_host *host, int terminal, struc
 static int take_mount(int mount_fd, const char *place, struct error *error) {
         if (mkdir(place, 0755) < 0)
                 return error_set(error, errno, "making %s", place);
-        if (move_mount(mount_fd, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        if (syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH, PARKED_MARK) < 0)
                 return error_set(error, errno, "mounting %s", place);
         return 0;
 }

@@ -12,7 +12,8 @@
  * hosts, the way to them is made before.
  *
  * group.c keeps the control groups (limits over a whole run; leftover.c: those of dead servers), landlock.c and
- * filter.c build the two rule sets, service.c puts the server's own processes behind walls.
+ * filter.c build the two rule sets, refused.c counts what the second refuses, service.c puts the server's own processes
+ * behind walls.
  *
  * The room owns no process. It promises: each function either puts up the whole wall that it names or fails and says
  * why; none falls back by itself to less. What a host lacks is found by walls_probe() (probe.c) and decided by the
@@ -126,6 +127,7 @@ int sandbox_open_network(const char *list, int ret_listeners[static HOSTS_ENDPOI
 /* What can be prepared while parked: the rule sets. */
 struct program_walls {
         int landlock; /* a rule set without the home folder; -1 where Landlock is left out */
+        int listener; /* where refused calls wait for their answer: the keeper's alone; -1 where they are not counted */
 };
 /* Once, in the zygote: the seccomp filters, inherited by every fork. */
 int sandbox_prepare_filter(struct error *error) must_check;
@@ -137,6 +139,17 @@ int sandbox_prepare_program(const struct sandbox_host *host, int terminal, struc
 int sandbox_enter_program(const struct sandbox_host *host, struct program_walls *walls,
                           const struct message_program *program, int workspace, const int *shared,
                           struct error *error) must_check;
+
+/* refused.c: system calls that a program is refused, counted by their numbers. */
+
+/* For the keeper: answers a call that waits, with the errno that the program's filter has for it; never lets it pass.
+ * Returns its number (0 … CALL_NUMBERS - 1, the last for all that have none), or -1: who asked is gone. Does not block
+ * where the listener was readable. */
+int sandbox_answer_refused(int listener);
+/* Can this host count them? Tried, in a process of its own. */
+bool sandbox_counts_refused(void);
+/* "mount"; NULL where the number has no name. Free it. */
+char *sandbox_call_name(unsigned number);
 
 enum { SHARED_TREES = 3 };
 extern const char *const shared_tree_names[SHARED_TREES];
