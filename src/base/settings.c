@@ -3,7 +3,8 @@
 #include <ctype.h>
 #include <inttypes.h>
 
-enum kind { KIND_TEXT, KIND_LIST, KIND_NUMBER, KIND_BYTES, KIND_DURATION, KIND_CHOICE };
+enum { SECRET_MINIMUM = 16 };
+enum kind { KIND_TEXT, KIND_LIST, KIND_SECRET, KIND_NUMBER, KIND_BYTES, KIND_DURATION, KIND_CHOICE };
 
 struct row {
         const char *name;
@@ -33,7 +34,7 @@ static const struct unit time_units[] = {
 };
 
 static bool is_text(const struct row *row) {
-        return row->kind == KIND_TEXT || row->kind == KIND_LIST;
+        return row->kind == KIND_TEXT || row->kind == KIND_LIST || row->kind == KIND_SECRET;
 }
 
 static const struct row *find_row(const char *name, size_t length) {
@@ -305,6 +306,9 @@ static int check_together(const struct settings *settings, struct error *error) 
                                  "uid.service (%" PRIu64 ") lies among the 65536 numbers from uid.base (%" PRIu64
                                  ") that programs get",
                                  settings->uid_service, settings->uid_base);
+        if (*settings->metrics_token && strlen(settings->metrics_token) < SECRET_MINIMUM)
+                return error_say(error, EINVAL, "metrics.token is shorter than %d characters: it could be guessed",
+                                 SECRET_MINIMUM);
         return 0;
 }
 
@@ -337,10 +341,15 @@ void settings_finish(struct settings *settings) {
         *settings = (struct settings){ 0 };
 }
 
+/* A secret is on no command line, which everybody on the machine may read. */
+static bool is_argument(const struct settings *settings, size_t i) {
+        return rows[i].kind != KIND_SECRET && strcmp(settings->texts[i], rows[i].initial) != 0;
+}
+
 char **settings_arguments(const struct settings *settings, size_t *ret_count) {
         size_t count = 0, bytes = 0;
         for (size_t i = 0; i < SETTINGS; i++)
-                if (strcmp(settings->texts[i], rows[i].initial) != 0) {
+                if (is_argument(settings, i)) {
                         count++;
                         bytes += strlen("--=") + strlen(rows[i].name) + strlen(settings->texts[i]) + 1;
                 }
@@ -348,7 +357,7 @@ char **settings_arguments(const struct settings *settings, size_t *ret_count) {
         char *at = (char *) (arguments + count + 1), *end = at + bytes;
         size_t next = 0;
         for (size_t i = 0; i < SETTINGS; i++)
-                if (strcmp(settings->texts[i], rows[i].initial) != 0) {
+                if (is_argument(settings, i)) {
                         arguments[next++] = at;
                         at += snprintf(at, (size_t) (end - at), "--%s=%s", rows[i].name, settings->texts[i]) + 1;
                 }
@@ -359,6 +368,11 @@ char **settings_arguments(const struct settings *settings, size_t *ret_count) {
 
 const char *setting_name(enum setting setting) {
         return rows[setting].name;
+}
+
+const char *setting_text(const struct settings *settings, enum setting setting) {
+        bool hidden = rows[setting].kind == KIND_SECRET && *settings->texts[setting];
+        return hidden ? "(secret)" : settings->texts[setting];
 }
 
 const char *setting_range(enum setting setting) {

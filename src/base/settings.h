@@ -15,9 +15,9 @@
 
 #define SETTINGS_FILE "/etc/carrel/carrel.conf"
 
-/* field, name, kind, default, range, explanation. The range is "low..high" in the setting's own unit (for TEXT and
- * LIST: of its length in bytes), or a choice's words, whose order is its enum's. clang-format off: a table is to be
- * read as one. */
+/* field, name, kind, default, range, explanation. The range is "low..high" in the setting's own unit (for TEXT,
+ * LIST and SECRET: of its length in bytes), or a choice's words, whose order is its enum's. clang-format off: a table
+ * is to be read as one. */
 /* clang-format off */
 #define SETTINGS_TABLE(X) \
         X(listen, "listen", TEXT, "127.0.0.1:8700", "1..255", \
@@ -79,7 +79,9 @@
         X(network_allowed, "network.allowed", CHOICE, "no", "no|yes", \
           "whether a class may be given hosts that its programs reach (`carrel class set SLUG network=…`)") \
         X(walls_missing, "walls.missing", LIST, "", "0..1000", \
-          "names of walls (see `carrel doctor`) that may be missing")
+          "names of walls (see `carrel doctor`) that may be missing") \
+        X(metrics_token, "metrics.token", SECRET, "", "0..256", \
+          "the word that whoever reads /metrics must bring, 16 characters at least; none: nobody reads it")
 /* clang-format on */
 
 /* The choices' numbers; log.level is an enum log_level. */
@@ -88,6 +90,7 @@ enum repl_after { REPL_NEVER, REPL_ALWAYS, REPL_NOT_AFTER_ERRORS }; /* also in m
 /* The C type of a field: numbers, bytes, milliseconds and choices are uint64_t. */
 #define SETTING_TYPE_TEXT const char *
 #define SETTING_TYPE_LIST const char *
+#define SETTING_TYPE_SECRET const char *
 #define SETTING_TYPE_NUMBER uint64_t
 #define SETTING_TYPE_BYTES uint64_t
 #define SETTING_TYPE_DURATION uint64_t
@@ -123,10 +126,12 @@ int settings_load(struct settings *ret_settings, int *argc, char **argv, unsigne
 void settings_finish(struct settings *settings); /* a zeroed one is fine */
 #define settings_scoped cleanup(settings_finish) struct settings
 
-/* All that differs from the defaults, as "--name=value", NULL-terminated, for a child's argv. The array and its strings
- * are one allocation: free() it. `ret_count` may be NULL. */
+/* All that differs from the defaults and is no secret, as "--name=value", NULL-terminated, for a child's argv. The
+ * array and its strings are one allocation: free() it. `ret_count` may be NULL. */
 char **settings_arguments(const struct settings *settings, size_t *ret_count);
 
+/* Its value as it was written; of a secret only that there is one. */
+const char *setting_text(const struct settings *settings, enum setting setting);
 /* What the table says of one. */
 const char *setting_name(enum setting setting);
 const char *setting_range(enum setting setting); /* "" for a text */

@@ -30,6 +30,9 @@ command_function command_role;    /* role.c: a child of the monitor, not for peo
 int find_zygote(char path[static PATH_MAX], struct error *error) must_check;
 int find_page(char path[static PATH_MAX], struct error *error) must_check;
 
+/* How the web server is told metrics.token: a command line everybody on the machine may read, an environment nobody. */
+#define METRICS_TOKEN_VARIABLE "CARREL_METRICS_TOKEN"
+
 /* role.c */
 struct run_limits limits_from_settings(const struct settings *settings);
 

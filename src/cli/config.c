@@ -8,12 +8,9 @@ static void print_usage(void) {
              "Sizes have units B, KB, MB, GB (of 1024), durations ms, s, min, h, d.");
 }
 
-static int widest(char *const *texts, int at_least) {
-        int width = at_least;
-        for (size_t i = 0; i < SETTINGS; i++)
-                if ((int) strlen(texts[i]) > width)
-                        width = (int) strlen(texts[i]);
-        return width;
+static void widen(int *width, const char *text) {
+        if ((int) strlen(text) > *width)
+                *width = (int) strlen(text);
 }
 
 int command_config(int argc, char **argv) {
@@ -28,15 +25,17 @@ int command_config(int argc, char **argv) {
                 complain("%s", error.text);
                 return EXIT_USAGE;
         }
-        int name_width = 0, value_width = widest(settings.texts, 5), source_width = widest(settings.sources, 6);
-        for (enum setting setting = 0; setting < SETTINGS; setting++)
-                if ((int) strlen(setting_name(setting)) > name_width)
-                        name_width = (int) strlen(setting_name(setting));
+        int name_width = 0, value_width = 5, source_width = 6;
+        for (enum setting setting = 0; setting < SETTINGS; setting++) {
+                widen(&name_width, setting_name(setting));
+                widen(&value_width, setting_text(&settings, setting));
+                widen(&source_width, settings.sources[setting]);
+        }
         for (enum setting setting = 0; setting < SETTINGS; setting++) {
                 const char *range = setting_range(setting);
                 printf("%-*s  %-*s  %-*s  %s%s%s%s\n", name_width, setting_name(setting), value_width,
-                       settings.texts[setting], source_width, settings.sources[setting], setting_explanation(setting),
-                       *range ? " (" : "", range, *range ? ")" : "");
+                       setting_text(&settings, setting), source_width, settings.sources[setting],
+                       setting_explanation(setting), *range ? " (" : "", range, *range ? ")" : "");
         }
         return EXIT_DONE;
 }

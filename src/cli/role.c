@@ -137,6 +137,7 @@ static int role_web(int argc, char **argv, const struct settings *settings, stru
                 .page_fd = page_fd,
                 .store_path = "/store/carrel.db",
                 .settings = settings,
+                .metrics_token = getenv(METRICS_TOKEN_VARIABLE),
                 .connections = (unsigned) settings->web_connections,
                 .connections_per_address = (unsigned) settings->web_connections_address,
                 .confine = confine_web,

@@ -83,6 +83,9 @@ static _Noreturn void become_role(const struct monitor *monitor, const char *rol
         for (size_t i = 0; i < monitor->argument_count; i++)
                 words[at++] = monitor->arguments[i];
         words[at++] = format_string("--data=%s", monitor->data); /* the last word counts */
+        unsetenv(METRICS_TOKEN_VARIABLE);
+        if (strcmp(role, "web") == 0 && *monitor->settings.metrics_token)
+                setenv(METRICS_TOKEN_VARIABLE, monitor->settings.metrics_token, 1);
         (void) setsid(); /* a Ctrl-C in the operator's terminal is for the monitor alone */
         sigset_t none;
         sigemptyset(&none);

@@ -21,6 +21,7 @@ struct supervisor {
         struct engine *engine;        /* NULL where they are not */
         struct channel *monitor, *web;
         int data_fd;
+        struct metrics metrics;
         bool stopping;
 };
 
@@ -79,6 +80,13 @@ static int open_gate(void *context, struct error *error) {
         fd_scoped theirs = ends[1];
         channel_send(supervisor->monitor, MESSAGE_GATE_OPEN, &(struct message_empty){ 0 }, NULL, 0, &theirs, 1);
         return ends[0];
+}
+
+static void tell_metrics(struct supervisor *supervisor) {
+        cleanup(buffer_finish) struct buffer text = { .limit = IPC_PAYLOAD_MAXIMUM };
+        run_metrics_write(&supervisor->metrics, supervisor->engine, &text);
+        channel_send(supervisor->web, MESSAGE_METRICS_TOLD, &(struct message_empty){ 0 }, buffer_front(&text),
+                     buffer_size(&text), NULL, 0);
 }
 
 /* Starting */
@@ -249,6 +257,9 @@ static void on_web(void *context, struct message *message) {
                         run_usage(run, body->result < 0 ? NULL : &body->usage);
                 break;
         }
+        case MESSAGE_METRICS:
+                tell_metrics(supervisor);
+                break;
         default:
                 on_run_message(supervisor, message);
         }
@@ -258,7 +269,7 @@ static void on_web(void *context, struct message *message) {
         (MESSAGE_BIT(MESSAGE_AUDIENCE) | MESSAGE_BIT(MESSAGE_RUN_START) | MESSAGE_BIT(MESSAGE_RUN_STOP) |              \
          MESSAGE_BIT(MESSAGE_RUN_CLOSE) | MESSAGE_BIT(MESSAGE_RUN_RESIZE) | MESSAGE_BIT(MESSAGE_RUN_INPUT) |           \
          MESSAGE_BIT(MESSAGE_RUN_ATTACH) | MESSAGE_BIT(MESSAGE_RUN_DETACH) | MESSAGE_BIT(MESSAGE_RUN_ACKNOWLEDGE) |    \
-         MESSAGE_BIT(MESSAGE_RUN_USAGE))
+         MESSAGE_BIT(MESSAGE_RUN_USAGE) | MESSAGE_BIT(MESSAGE_METRICS))
 
 /* Web servers come and go */
 
@@ -389,6 +400,7 @@ static int start(struct supervisor *supervisor, struct error *error) {
         if (result < 0)
                 return result;
         require_walls(supervisor);
+        run_metrics_init(&supervisor->metrics, &supervisor->host);
         if (*supervisor->refusal)
                 return 0;
         result = sandbox_enter_supervisor(&supervisor->host, error);
@@ -412,6 +424,7 @@ int supervisor_run(const struct supervisor_options *options, struct error *error
                 channel_send(supervisor.monitor, MESSAGE_READY, &(struct message_empty){ 0 }, NULL, 0, NULL, 0);
                 result = loop_run(supervisor.loop, error);
         }
+        run_metrics_finish(&supervisor.metrics);
         channel_destroy(supervisor.web);
         channel_destroy(supervisor.monitor);
         engine_destroy(supervisor.engine);

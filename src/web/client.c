@@ -159,6 +159,7 @@ void client_create(struct server *server, struct admission *admission, int fd,
         LIST_INSERT_HEAD(&server->clients, client, link);
         LIST_INSERT_HEAD(&client->classroom->clients, client, of_class);
         table_put(server->clients_by_number, client->number, client);
+        server->counters.clients++;
         struct frames_limits limits = {
                 .message = protocol_limit(server->protocol, "message"),
                 .binary = protocol_limit(server->protocol, "frame") + FRAME_HEAD_BYTES,

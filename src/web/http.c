@@ -64,6 +64,9 @@ static enum MHD_Result queue_response(struct exchange *exchange) {
         if (exchange->broken)
                 return MHD_NO;
         struct MHD_Response *response = exchange->response ? exchange->response : exchange->shared;
+        unsigned class = exchange->status / 100 - 1;
+        if (class < STATUS_CLASSES)
+                exchange->server->counters.responses[route_index(exchange)][class]++;
         enum MHD_Result result = MHD_queue_response(exchange->connection, exchange->status, response);
         if (exchange->response)
                 MHD_destroy_response(steal_pointer(&exchange->response));
@@ -189,6 +192,17 @@ void exchange_respond_empty(struct exchange *exchange, unsigned status) {
         struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
         if (response)
                 secure_answer(response);
+        exchange_respond(exchange, status, response);
+}
+
+void exchange_respond_text(struct exchange *exchange, unsigned status, const char *type, const void *text,
+                           size_t size) {
+        struct MHD_Response *response =
+                MHD_create_response_from_buffer(size, (void *) (uintptr_t) text, MHD_RESPMEM_MUST_COPY);
+        if (response) {
+                secure_answer(response);
+                response_header(response, "Content-Type", type);
+        }
         exchange_respond(exchange, status, response);
 }
 
@@ -412,6 +426,12 @@ void http_quiesce(struct http *http) {
         http->quiet = true;
         for (size_t i = 0; i < http->listener_count; i++)
                 watch_remove(steal_pointer(&http->listeners[i].watch));
+}
+
+size_t http_connections(const struct http *http) {
+        const union MHD_DaemonInfo *information =
+                MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        return information ? information->num_connections : 0;
 }
 
 size_t http_exchanges(const struct http *http) {

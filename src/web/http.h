@@ -57,6 +57,7 @@ int http_start(struct http *http, struct error *error) must_check;
 void http_quiesce(struct http *http);
 /* Without threads of its own libmicrohttpd is woken by nobody: whoever resumes or gives back something says so. */
 void http_run_soon(struct http *http);
+size_t http_connections(const struct http *http); /* those of sockets among them */
 size_t http_exchanges(const struct http *http);
 /* All exchanges must have been resumed and all upgraded sockets given back; else it leaves them to the process's end.
  */
@@ -64,6 +65,8 @@ void http_destroy(struct http *http); /* NULL is fine */
 
 /* The answer; the response is taken over. Only the first counts. */
 void exchange_respond(struct exchange *exchange, unsigned status, struct MHD_Response *response);
+/* Plain text of our own; copied. */
+void exchange_respond_text(struct exchange *exchange, unsigned status, const char *type, const void *text, size_t size);
 void exchange_respond_empty(struct exchange *exchange, unsigned status);
 void exchange_respond_json(struct exchange *exchange, unsigned status, json_t *object);
 void exchange_respond_error(struct exchange *exchange, unsigned status, const char *code, const char *message);

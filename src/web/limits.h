@@ -14,7 +14,9 @@ enum {
         UPLOADS_AT_ONCE = 4,
         UPLOADS_AN_ACCOUNT = 2,
         UPLOAD_SECONDS = 600,
-        RETRY_AFTER_SECONDS = 2, /* told where something is full */
+        SCRAPES_AT_ONCE = 4,
+        SCRAPE_MILLISECONDS = 1000, /* for the supervisor to tell its metrics */
+        RETRY_AFTER_SECONDS = 2,    /* told where something is full */
         PAGE_FILES_MAXIMUM = 1000,
         PAGE_FILE_BYTES = 16 << 20,
 

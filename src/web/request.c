@@ -83,6 +83,13 @@ int request_table_check(const struct protocol *protocol, struct error *error) {
         return 0;
 }
 
+_Static_assert(array_length(rows) == REQUEST_TYPES, "each is counted");
+
+void request_types(const char *ret_types[static REQUEST_TYPES]) {
+        for (size_t i = 0; i < REQUEST_TYPES; i++)
+                ret_types[i] = rows[i].type;
+}
+
 /* Fields */
 
 const char *request_string(const struct request *request, const char *name) {
@@ -114,6 +121,7 @@ void request_end(struct request *request) {
                 request->client->in_flight--;
         }
         request->client = NULL;
+        request->server->counters.requests[request->row - rows][request->outcome]++;
         request->server->requests_alive--;
         loop_defer(request->server->loop, request_free, request);
 }
@@ -155,12 +163,19 @@ static void send_error(struct client *client, const json_t *id, const char *code
         client_send(client, FRAME_REPLY, message, NULL);
 }
 
+static enum outcome outcome_of(const char *code) {
+        return strcmp(code, "busy") == 0                                         ? OUTCOME_BUSY
+               : strcmp(code, "failed") == 0 || strcmp(code, "unavailable") == 0 ? OUTCOME_FAILED
+                                                                                 : OUTCOME_REFUSED;
+}
+
 void request_fail(struct request *request, const char *code, const char *field, const char *format, ...) {
         char text[1600];
         va_list arguments;
         va_start(arguments, format);
         vsnprintf(text, sizeof text, format, arguments);
         va_end(arguments);
+        request->outcome = outcome_of(code);
         if (request->client && request->answered)
                 send_error(request->client, json_object_get(request->message, "id"), code, field, text);
         request_end(request);
@@ -301,11 +316,13 @@ void request_arrived(struct client *client, const uint8_t *text, size_t size) {
         struct fault fault;
         json_t *message = protocol_parse(client->server->protocol, text, size, &fault);
         if (!message) {
+                client->server->counters.malformed++;
                 send_error(client, NULL, fault.code, fault.field, fault.text);
                 return;
         }
         const json_t *id = json_object_get(message, "id");
         if (protocol_check_request(client->server->protocol, message, &fault) < 0) {
+                client->server->counters.malformed++;
                 send_error(client, id, fault.code, fault.field, fault.text);
         } else if (client->in_flight >= REQUESTS_IN_FLIGHT) {
                 send_error(client, id, "busy", NULL, "Too many requests at once; wait for the answers.");
@@ -326,6 +343,7 @@ static uint64_t number_at(const uint8_t *bytes) {
 void request_input(struct client *client, const uint8_t *bytes, size_t size) {
         struct server *server = client->server;
         if (size < FRAME_HEAD_BYTES || bytes[0] != protocol_binary_kind(server->protocol, "input")) {
+                server->counters.malformed++;
                 send_error(client, NULL, "malformed", "kind", "A binary frame must be input for a run.");
                 return;
         }

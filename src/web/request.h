@@ -30,6 +30,7 @@ struct request {
         struct person person;
         const struct row *row;
         bool answered; /* by the schema: a reply is due */
+        enum outcome outcome;
         json_int_t id;
         json_t *message; /* owned */
 
@@ -56,6 +57,8 @@ struct request {
         int result;
 };
 
+/* The types in the order in which they are counted. */
+void request_types(const char *ret_types[static REQUEST_TYPES]);
 /* 0 where table and schema match. */
 int request_table_check(const struct protocol *protocol, struct error *error) must_check;
 

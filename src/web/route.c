@@ -12,6 +12,7 @@ static const struct {
         bool origin; /* must come from our own page */
 } routes[] = {
         { { "GET", "/healthz", respond_health }, false, false },
+        { { "GET", "/metrics", scrape_begin }, false, false },
         { { "POST", "/api/sign-in", .complete = account_sign_in_complete }, false, true },
         { { "POST", "/api/sign-out", .complete = account_sign_out_complete }, false, true },
         { { "POST", "/api/password", .complete = account_password_complete }, false, true },
@@ -20,6 +21,24 @@ static const struct {
         { { "GET", "/files/", .begin = download_begin }, true, false },
         { { "PUT", "/files/", .begin = upload_begin, .complete = upload_complete, .take = upload_take }, true, true },
 };
+
+_Static_assert(array_length(routes) + 1 == ROUTES, "and one for all that is none");
+
+const char *route_label(size_t index, char *text, size_t size) {
+        if (index < array_length(routes))
+                snprintf(text, size, "%s %s%s", routes[index].route.method, routes[index].of_class ? "/c/CLASS" : "",
+                         routes[index].route.path);
+        else
+                snprintf(text, size, "page");
+        return text;
+}
+
+size_t route_index(const struct exchange *exchange) {
+        for (size_t i = 0; i < array_length(routes); i++)
+                if (exchange->route == &routes[i].route)
+                        return i;
+        return array_length(routes);
+}
 
 static void respond_health(struct exchange *exchange) {
         struct MHD_Response *response =

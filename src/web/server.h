@@ -13,9 +13,20 @@
 
 struct client;
 struct classroom;
+struct exchange;
 
 LIST_HEAD(client_list, client);
 LIST_HEAD(classroom_list, classroom);
+
+/* What is counted for /metrics, here where it happens. */
+enum { ROUTES = 10, REQUEST_TYPES = 15, STATUS_CLASSES = 5 };
+enum outcome { OUTCOME_DONE, OUTCOME_REFUSED, OUTCOME_BUSY, OUTCOME_FAILED, OUTCOMES };
+struct counters {
+        uint64_t responses[ROUTES][STATUS_CLASSES];
+        uint64_t requests[REQUEST_TYPES][OUTCOMES];
+        uint64_t malformed; /* messages that were no request */
+        uint64_t clients;   /* that ever were */
+};
 
 struct server {
         const struct web_options *options;
@@ -37,6 +48,9 @@ struct server {
         size_t requests_alive; /* WebSocket requests not yet answered */
         struct timer *sweep;   /* each second */
         struct timer *unpause; /* while a client is held back */
+        struct counters counters;
+        struct exchange *scrapes[SCRAPES_AT_ONCE]; /* that wait for the supervisor's part; NULL: free */
+        uint64_t scrape_until;                     /* milliseconds: then they are answered without it */
         bool stopping;
         struct error failure; /* why the loop was stopped, number 0: SIGTERM */
 };

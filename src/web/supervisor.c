@@ -2,6 +2,7 @@
 #include "documents.h"
 #include "measure.h"
 #include "request.h"
+#include "scrape.h"
 #include "table.h"
 
 #include "../base/log.h"
@@ -32,10 +33,10 @@ struct supervisor {
 static void on_message(void *context, struct message *message);
 static void on_close(void *context, const struct error *why);
 
-static const uint64_t receives = MESSAGE_BIT(MESSAGE_RUN_STARTED) | MESSAGE_BIT(MESSAGE_RUN_ATTACHED) |
-                                 MESSAGE_BIT(MESSAGE_RUN_OUTPUT) | MESSAGE_BIT(MESSAGE_RUN_SKIPPED) |
-                                 MESSAGE_BIT(MESSAGE_RUN_STATE) | MESSAGE_BIT(MESSAGE_RUN_GONE) |
-                                 MESSAGE_BIT(MESSAGE_RUNS_TOLD) | MESSAGE_BIT(MESSAGE_RUN_MEASURE);
+static const uint64_t receives =
+        MESSAGE_BIT(MESSAGE_RUN_STARTED) | MESSAGE_BIT(MESSAGE_RUN_ATTACHED) | MESSAGE_BIT(MESSAGE_RUN_OUTPUT) |
+        MESSAGE_BIT(MESSAGE_RUN_SKIPPED) | MESSAGE_BIT(MESSAGE_RUN_STATE) | MESSAGE_BIT(MESSAGE_RUN_GONE) |
+        MESSAGE_BIT(MESSAGE_RUNS_TOLD) | MESSAGE_BIT(MESSAGE_RUN_MEASURE) | MESSAGE_BIT(MESSAGE_METRICS_TOLD);
 
 int supervisor_create(struct server *server, int fd, loop_function *on_told, struct supervisor **ret_supervisor,
                       struct error *error) {
@@ -284,6 +285,9 @@ static void on_message(void *context, struct message *message) {
                 break;
         case MESSAGE_RUN_MEASURE:
                 measure_begin(supervisor->server, message->body);
+                break;
+        case MESSAGE_METRICS_TOLD:
+                scrape_answer(supervisor->server, message->payload, message->payload_size);
                 break;
         case MESSAGE_RUNS_TOLD:
                 supervisor->on_told(supervisor->server);

@@ -4,6 +4,7 @@
 #include "documents.h"
 #include "http.h"
 #include "request.h"
+#include "scrape.h"
 #include "supervisor.h"
 #include "table.h"
 #include "workers.h"
@@ -122,6 +123,7 @@ static void on_sweep(void *context) {
         supervisor_expect(server->supervisor, clients_sweep(server));
         workers_sweep(server->workers);
         documents_sweep(server->documents);
+        scrape_sweep(server);
         timer_set(server->sweep, 1000);
 }
 

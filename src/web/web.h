@@ -13,9 +13,10 @@
  * The parts, from the wire inwards:
  *     http.c       libmicrohttpd in our loop; one exchange a request
  *     route.c      which exchange is whose: account_routes.c, transfer.c (files), handshake.c (sockets), assets.c
- * (page) frames.c     WebSocket frames over one socket: bounded queues, closing client.c     who is at the other end of
- * it; classroom.c: all clients of a class, its people and limits request.c    the table of requests; files.c and runs.c
- * answer them workers.c    workspace workers, one a tree in use supervisor.c the runs that the supervisor told of
+ * (page), scrape.c (metrics) frames.c     WebSocket frames over one socket: bounded queues, closing client.c     who is
+ * at the other end of it; classroom.c: all clients of a class, its people and limits request.c    the table of
+ * requests; files.c and runs.c answer them workers.c    workspace workers, one a tree in use supervisor.c the runs that
+ * the supervisor told of
  */
 #pragma once
 
@@ -30,6 +31,7 @@ struct web_options {
         int page_fd;       /* the folder of the built page (web/dist); read once, before confinement; -1: no page */
         const char *store_path; /* carrel.db, as it is called after confinement */
         const struct settings *settings;
+        const char *metrics_token;        /* who brings it may read /metrics; NULL: there is no such address */
         unsigned connections;             /* at once; 0: 2,000 */
         unsigned connections_per_address; /* 0: 1,000 (a school sits behind one address) */
         bool trust_proxy;                 /* X-Forwarded-For, -Proto and -Host are a proxy's own, and to be believed */
