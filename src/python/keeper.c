@@ -68,8 +68,12 @@ static void answer(struct refused *refused, short events) {
                 return;
         }
         int number = sandbox_answer_refused(refused->listener);
-        if (number < 0)
+        if (number < 0) {
+                /* Better that the kernel refuses, and nobody counts, than that a program waits for ever. */
+                if (number != -ENOENT)
+                        close_fd(&refused->listener);
                 return;
+        }
         refused->counted.times[number]++;
         if (refused->tell_at == 0)
                 refused->tell_at = now_milliseconds() + TELL_MILLISECONDS;

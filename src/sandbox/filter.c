@@ -496,7 +496,8 @@ static struct sock_fprog join_filters(const struct sock_fprog *first, const stru
                         passes ? (struct sock_filter) BPF_STMT(BPF_JMP | BPF_JA, first->len - (uint32_t) i - 1)
                                : *instruction;
         }
-        memcpy(instructions + first->len, second->filter, second->len * sizeof *instructions);
+        for (size_t i = 0; i < second->len; i++)
+                instructions[first->len + i] = second->filter[i];
         return (struct sock_fprog){ (unsigned short) count, instructions };
 }
 

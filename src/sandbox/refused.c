@@ -106,13 +106,13 @@ int sandbox_answer_refused(int listener) {
         union notice notice = { 0 };
         union answer answer = { 0 };
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notice) < 0)
-                return -1;
+                return -errno;
         uint32_t verdict = walk(filter_of_programs(), &notice.call.data);
         bool refused = (verdict & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
         answer.reply.id = notice.call.id;
         answer.reply.error = refused ? -(int) (verdict & SECCOMP_RET_DATA) : -ENOSYS;
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0)
-                return -1;
+                return -errno;
         int number = notice.call.data.nr;
         return number >= 0 && number < CALL_NUMBERS ? number : CALL_NUMBERS - 1;
 }

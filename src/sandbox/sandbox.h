@@ -143,8 +143,9 @@ int sandbox_enter_program(const struct sandbox_host *host, struct program_walls 
 /* refused.c: system calls that a program is refused, counted by their numbers. */
 
 /* For the keeper: answers a call that waits, with the errno that the program's filter has for it; never lets it pass.
- * Returns its number (0 … CALL_NUMBERS - 1, the last for all that have none), or -1: who asked is gone. Does not block
- * where the listener was readable. */
+ * Returns its number (0 … CALL_NUMBERS - 1, the last for all that have none); -ENOENT: who asked is gone; or any other
+ * error, after which who asked may still wait: then the listener is to be closed. Does not block where the listener was
+ * readable. */
 int sandbox_answer_refused(int listener);
 /* Can this host count them? Tried, in a process of its own. */
 bool sandbox_counts_refused(void);

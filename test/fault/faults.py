@@ -85,6 +85,10 @@ print('terminal', os.ttyname(0), os.get_terminal_size(0), os.tcgetpgrp(0) == os.
 for call in (lambda: os.mknod('device', stat.S_IFCHR | 0o600, 0), lambda: os.mkdir('/run/x'), lambda: os.listdir('/proc/1/fd'), os.fork and (lambda: os.setuid(0))):
     try: call(); print('DONE')
     except OSError as error: print('refused', error.errno)
+import threading
+thread = threading.Thread(target=print, args=('from a thread',))  # asks for clone3 first, and is refused it
+thread.start()
+thread.join()
 print('the end')
 """
 WORDS = [*re.findall(r"^print\('(\w+)'", PROGRAM, re.MULTILINE), "refused", "DONE"]
