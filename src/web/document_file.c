@@ -28,12 +28,12 @@ static void load_failed(struct document *document, int result) {
 /* Reading, in the pool */
 
 /* What came of looking at the file. */
-enum outcome {
-        OUTCOME_KNOWN,    /* the file holds what we knew it did */
-        OUTCOME_SAVED,    /* the file holds the document */
-        OUTCOME_BEHIND,   /* the file holds an older revision: it is to be written */
-        OUTCOME_MERGED,   /* `change` brings into the document what the file has */
-        OUTCOME_CONFLICT, /* and here that is not possible */
+enum finding {
+        FOUND_KNOWN,    /* the file holds what we knew it did */
+        FOUND_SAVED,    /* the file holds the document */
+        FOUND_BEHIND,   /* the file holds an older revision: it is to be written */
+        FOUND_MERGED,   /* `change` brings into the document what the file has */
+        FOUND_CONFLICT, /* and here that is not possible */
 };
 
 struct look {
@@ -56,7 +56,7 @@ struct look {
         struct error error;
         struct text *file_text; /* owned */
         struct file_form form;
-        enum outcome outcome;
+        enum finding finding;
         struct change *change; /* owned */
 };
 
@@ -87,13 +87,13 @@ static int read_file(struct look *look) {
 
 static void compare(struct look *look) {
         if (text_equal(look->file_text, look->text))
-                look->outcome = OUTCOME_SAVED;
+                look->finding = FOUND_SAVED;
         else if (text_equal(look->file_text, look->known))
-                look->outcome = OUTCOME_KNOWN;
+                look->finding = FOUND_KNOWN;
         else if (difference_merge(look->known, look->text, look->file_text, &look->change) == 0)
-                look->outcome = change_is_empty(look->change) ? OUTCOME_BEHIND : OUTCOME_MERGED;
+                look->finding = change_is_empty(look->change) ? FOUND_BEHIND : FOUND_MERGED;
         else
-                look->outcome = OUTCOME_CONFLICT;
+                look->finding = FOUND_CONFLICT;
 }
 
 /* The file may hold any revision since the one that was noted last: we died between writing it and noting that. */
@@ -219,20 +219,20 @@ void document_merged(struct document *document, bool later) {
 }
 
 static void apply(struct document *document, struct look *look) {
-        switch (look->outcome) {
-        case OUTCOME_SAVED:
+        switch (look->finding) {
+        case FOUND_SAVED:
                 take_as_saved(document, look);
                 break;
-        case OUTCOME_KNOWN:
-        case OUTCOME_BEHIND:
+        case FOUND_KNOWN:
+        case FOUND_BEHIND:
                 take_file(document, look);
                 document_set_disk(document, DISK_SAVING, "");
                 document->write_again = true;
                 break;
-        case OUTCOME_MERGED:
+        case FOUND_MERGED:
                 submit_merge(document, look);
                 return;
-        case OUTCOME_CONFLICT:
+        case FOUND_CONFLICT:
                 take_conflict(document, look);
                 break;
         }
@@ -246,7 +246,7 @@ static void apply_loaded(struct document *document, struct look *look) {
         document->written = look->written;
         document->text = steal_pointer(&look->text);
         document->written_text = steal_pointer(&look->known);
-        document->disk = look->outcome == OUTCOME_SAVED ? DISK_SAVED : DISK_SAVING;
+        document->disk = look->finding == FOUND_SAVED ? DISK_SAVED : DISK_SAVING;
         document_loaded(document, 0);
         apply(document, look);
 }
