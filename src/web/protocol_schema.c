@@ -56,7 +56,10 @@ static int compile_plain_type(const json_t *definition, struct type *type, struc
         static const struct {
                 const char *word;
                 enum shape shape;
-        } shapes[] = { { "boolean", SHAPE_BOOLEAN }, { "integer", SHAPE_INTEGER }, { "string", SHAPE_STRING }, { "array", SHAPE_ARRAY } };
+        } shapes[] = { { "boolean", SHAPE_BOOLEAN },
+                       { "integer", SHAPE_INTEGER },
+                       { "string", SHAPE_STRING },
+                       { "array", SHAPE_ARRAY } };
         const char *word = json_string_value(json_object_get(definition, "json"));
         for (size_t i = 0; word && i < array_length(shapes); i++) {
                 if (strcmp(shapes[i].word, word) != 0)
