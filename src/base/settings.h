@@ -48,6 +48,8 @@
           "what one person's folder in a class holds; 0B: any number of bytes") \
         X(limits_workspace_files, "limits.workspace-files", NUMBER, "10000", "0..100000000", \
           "files and folders in one person's folder in a class; 0: any number") \
+        X(trash_days, "trash.days", NUMBER, "30", "1..3650", \
+          "how long what was deleted can be restored, where its room is not needed before") \
         X(limits_open_files, "limits.open-files", NUMBER, "256", "32..100000", \
           "files that a program has open at once") \
         X(limits_idle, "limits.idle", DURATION, "10min", "0s..30d", \

@@ -155,6 +155,7 @@ static int role_worker(int argc, char **argv, const struct settings *settings, s
         worker.uid = (uid_t) next_number(&argc, &argv);
         worker.gid = worker.uid == geteuid() ? getegid() : (gid_t) worker.uid;
         worker.landlock_optional = settings_list_has(settings->walls_missing, "landlock");
+        worker.trash_days = (uint32_t) settings->trash_days;
         int result = worker_run(&worker, error);
         if (result < 0)
                 log_failure(LOG_ERROR, "worker.failed", error);

@@ -73,6 +73,13 @@ void place_personal(const char *folder, struct place *ret_place) {
         snprintf(ret_place->owner_folder, sizeof ret_place->owner_folder, "%s", folder);
 }
 
+bool place_path(const struct place *place, const char *path, char ret_path[PATH_BYTES]) {
+        int size = place->tree == TREE_SHARED
+                           ? snprintf(ret_path, PATH_BYTES, "%s", path)
+                           : snprintf(ret_path, PATH_BYTES, "Local/%s%s%s", place->owner_folder, *path ? "/" : "", path);
+        return size >= 0 && size < PATH_BYTES;
+}
+
 bool place_is_fixed(const struct place *place) {
         if (place->kind != PLACE_TREE)
                 return true;

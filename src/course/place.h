@@ -36,5 +36,8 @@ void place_personal(const char *folder, struct place *ret_place);
  * or overwrites these, whatever else is permitted there. */
 bool place_is_fixed(const struct place *place);
 
+/* The other way: the whole path of `path` in the place's tree. False: that would be longer than a path can be. */
+bool place_path(const struct place *place, const char *path, char ret_path[PATH_BYTES]);
+
 /* The three, with their NULL. */
 extern const char *const shared_folders[];

@@ -249,6 +249,11 @@ enum file_operation {
         FILE_MOVE,   /* to `other`, never over anything */
         FILE_DELETE, /* recursively */
         FILE_USAGE,  /* the answer's `usage`, of the whole tree */
+        FILE_TRASH,  /* to the trash; the answer's `trash` names it there */
+        /* Of the trash of the tree's part in which the path lies; `other` is what FILE_TRASH named. */
+        FILE_TRASH_LIST,    /* payload of the answer: struct file_entry records, whose names are "ID/PATH" */
+        FILE_TRASH_RESTORE, /* payload of the answer: where it is now */
+        FILE_TRASH_DELETE,  /* for good; without `other`: all */
         FILE_OPERATIONS
 };
 
@@ -278,6 +283,8 @@ struct message_file {
 
 /* FILE_MOVE's second path does not fit beside the first: it is the payload. */
 
+enum { TRASH_ID_BYTES = 28 }; /* 27 characters that only the worker reads, and the NUL */
+
 struct message_file_done {
         uint64_t tag;
         int32_t result;              /* 0 or -errno */
@@ -285,7 +292,9 @@ struct message_file_done {
         uint64_t entries_left_out;   /* of FILE_LIST: more than the server lists */
         struct file_version version; /* of FILE_OPEN, FILE_WRITE */
         struct file_usage usage;     /* of FILE_USAGE; and where `over_quota` */
+        struct file_usage trashed;   /* of FILE_USAGE: how much of it lies in the trash */
         uint32_t over_quota;         /* result is -EDQUOT for what the request called its quota, not the disk's */
+        char trash[TRASH_ID_BYTES];  /* of FILE_TRASH */
 };
 
 enum file_kind { FILE_KIND_FOLDER, FILE_KIND_FILE, FILE_KIND_LINK, FILE_KIND_OTHER };

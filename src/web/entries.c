@@ -49,8 +49,18 @@ void files_make_folder(struct request *request) {
                 files_ask(request, &request->place, ask_make_folder, false);
 }
 
+static void on_trashed(void *context, struct workspace_answer *answer) {
+        struct request *request = context;
+        if (!files_answer(request, answer, path_of(request)))
+                return;
+        files_changed(request->classroom, path_of(request));
+        request_reply(request, json_pack("{s:s, s:s}", "path", path_of(request), "trash", answer->path));
+}
+
 static int ask_delete(struct request *request, struct workspace *workspace) {
-        return workspace_delete(workspace, request->place.path, on_path_changed, request);
+        return request_true(request, "forever")
+                       ? workspace_delete(workspace, request->place.path, on_path_changed, request)
+                       : workspace_trash(workspace, request->place.path, on_trashed, request);
 }
 
 void files_delete(struct request *request) {

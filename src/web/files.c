@@ -169,6 +169,10 @@ static const char *const kind_names[] = {
         [FILE_KIND_OTHER] = "other",
 };
 
+const char *files_kind_name(enum file_kind kind) {
+        return kind < array_length(kind_names) ? kind_names[kind] : "other";
+}
+
 static void on_listed(void *context, struct workspace_answer *answer) {
         struct request *request = context;
         if (!files_answer(request, answer, path_of(request)))
@@ -177,8 +181,7 @@ static void on_listed(void *context, struct workspace_answer *answer) {
         bool writable = permitted(&request->person, true, ACTION_CHANGE, &request->place);
         for (size_t i = 0; i < answer->entry_count; i++) {
                 const struct workspace_entry *entry = &answer->entries[i];
-                const char *kind = entry->kind < array_length(kind_names) ? kind_names[entry->kind] : "other";
-                add_entry(entries, entry->name, kind, entry->size, entry->modified, writable);
+                add_entry(entries, entry->name, files_kind_name(entry->kind), entry->size, entry->modified, writable);
         }
         reply_entries(request, entries, answer->entries_left_out == 0);
 }

@@ -24,6 +24,9 @@ struct file_usage files_quota(const struct server *server, const struct course *
 void files_tell(struct classroom *classroom, const char *path);
 void files_changed(struct classroom *classroom, const char *path);
 
+/* The protocol's word. */
+const char *files_kind_name(enum file_kind kind);
+
 enum { VERSION_TEXT_BYTES = 2 * sizeof(struct file_version) + 1 };
 void version_to_text(const struct file_version *version, char text[static VERSION_TEXT_BYTES]);
 int version_from_text(const char *text, struct file_version *ret_version) must_check;

@@ -90,4 +90,5 @@ json_t *request_hello(struct client *client);
 request_function files_list, files_open, files_save, files_make_folder, files_move, files_copy, files_delete;
 request_function documents_open, documents_push, documents_cursor, documents_save, documents_close, documents_disk,
         documents_resolve, history_list, history_text, history_updates;
+request_function trash_list, trash_restore, trash_delete;
 request_function runs_start, runs_list, runs_attach, runs_detach, runs_acknowledge, runs_resize, runs_stop, runs_close;

@@ -36,7 +36,7 @@ struct workspace {
 };
 
 enum {
-        RECORD_MAXIMUM = sizeof(struct file_entry) + NAME_BYTES,
+        RECORD_MAXIMUM = sizeof(struct file_entry) + NAME_BYTES, /* the trash's are longer, and fewer */
         RECORDS_LIMIT = WORKSPACE_LIST_MAXIMUM * RECORD_MAXIMUM,
 };
 
@@ -79,25 +79,37 @@ static int compare_entries(const void *one, const void *other) {
         return a_folder != b_folder ? (int) b_folder - (int) a_folder : strcmp(a->name, b->name);
 }
 
+static bool trashed_name_ok(const char *name, size_t size) {
+        char text[TRASH_ID_BYTES + PATH_BYTES];
+        if (size <= TRASH_ID_BYTES || size >= sizeof text || memchr(name, 0, size))
+                return false;
+        memcpy(text, name, size);
+        text[size] = '\0';
+        return text[TRASH_ID_BYTES - 1] == '/' && workspace_trash_id_ok(text, TRASH_ID_BYTES - 1) &&
+               workspace_path_check(TREE_PERSONAL, text + TRASH_ID_BYTES) == 0;
+}
+
 /* The size of the good record at `at`, or 0. */
-static size_t check_record(const uint8_t *at, size_t left, struct file_entry *ret_entry) {
+static size_t check_record(bool trash, const uint8_t *at, size_t left, struct file_entry *ret_entry) {
         if (left < sizeof *ret_entry)
                 return 0;
         memcpy(ret_entry, at, sizeof *ret_entry);
-        if (ret_entry->name_size >= NAME_BYTES || ret_entry->kind > FILE_KIND_OTHER)
+        if (ret_entry->name_size >= TRASH_ID_BYTES + PATH_BYTES || ret_entry->kind > FILE_KIND_OTHER)
                 return 0;
         size_t size = sizeof *ret_entry + ((ret_entry->name_size + 7) & ~(size_t) 7);
-        bool good = size <= left && workspace_name_ok((const char *) at + sizeof *ret_entry, ret_entry->name_size);
+        const char *name = (const char *) at + sizeof *ret_entry;
+        bool good = size <= left && (trash ? trashed_name_ok(name, ret_entry->name_size)
+                                           : workspace_name_ok(name, ret_entry->name_size));
         return good ? size : 0;
 }
 
 /* Entries and their names in one block, for one free(). NULL where the records are not good ones. */
-static struct workspace_entry *read_records(const struct buffer *records, size_t *ret_count) {
+static struct workspace_entry *read_records(const struct buffer *records, bool trash, size_t *ret_count) {
         size_t size = buffer_size(records), count = 0, step;
         const uint8_t *bytes = size > 0 ? buffer_front(records) : NULL;
         struct file_entry entry;
         for (size_t at = 0; at < size; at += step, count++) {
-                step = check_record(bytes + at, size - at, &entry);
+                step = check_record(trash, bytes + at, size - at, &entry);
                 if (step == 0 || count == WORKSPACE_LIST_MAXIMUM)
                         return NULL;
         }
@@ -105,13 +117,18 @@ static struct workspace_entry *read_records(const struct buffer *records, size_t
         char *names = (char *) (entries + count);
         size_t at = 0;
         for (size_t i = 0; i < count; i++, at += step) {
-                step = check_record(bytes + at, size - at, &entry);
+                step = check_record(trash, bytes + at, size - at, &entry);
                 memcpy(names, bytes + at + sizeof entry, entry.name_size);
                 names[entry.name_size] = '\0';
-                entries[i] = (struct workspace_entry){ names, entry.size, entry.modified, entry.kind };
+                entries[i] = (struct workspace_entry){ names, NULL, entry.size, entry.modified, entry.kind };
+                if (trash) { /* "ID/PATH" */
+                        entries[i].trash = names;
+                        names[TRASH_ID_BYTES - 1] = '\0';
+                        entries[i].name += TRASH_ID_BYTES;
+                }
                 names += entry.name_size + 1;
         }
-        if (count > 0)
+        if (count > 0 && !trash) /* that comes newest first */
                 qsort(entries, count, sizeof *entries, compare_entries);
         *ret_count = count;
         return entries;
@@ -121,6 +138,19 @@ static struct workspace_entry *read_records(const struct buffer *records, size_t
 
 static bool carries_descriptor(enum file_operation operation) {
         return operation == FILE_OPEN || operation == FILE_WRITE;
+}
+
+static bool is_listing(enum file_operation operation) {
+        return operation == FILE_LIST || operation == FILE_TRASH_LIST;
+}
+
+static bool path_ok(const struct message *message) {
+        char path[PATH_BYTES];
+        if (message->payload_size >= sizeof path || memchr(message->payload, 0, message->payload_size))
+                return false;
+        memcpy(path, message->payload, message->payload_size);
+        path[message->payload_size] = '\0';
+        return workspace_path_check(TREE_PERSONAL, path) == 0;
 }
 
 /* Only what the web server can read without ever waiting for a guest. */
@@ -138,8 +168,14 @@ static const char *what_is_wrong(const struct workspace *workspace, const struct
                 return "a worker answered what nobody asked";
         if (done->result > 0 || done->result < -4095 || (done->more && done->result != 0))
                 return "a worker answered with a result that is none";
-        if ((message->payload_size > 0 || done->more) && oldest->operation != FILE_LIST)
+        if (done->more && !is_listing(oldest->operation))
                 return "a worker answered with entries where none were asked for";
+        if (message->payload_size > 0 && !is_listing(oldest->operation) &&
+            (oldest->operation != FILE_TRASH_RESTORE || !path_ok(message)))
+                return "a worker answered with more than it was asked for";
+        if (done->result == 0 && oldest->operation == FILE_TRASH &&
+            (!message_text_ok(done->trash) || !workspace_trash_id_ok(done->trash, strlen(done->trash))))
+                return "a worker called what it moved to the trash by a name that is none";
         size_t expected = done->result == 0 && carries_descriptor(oldest->operation);
         if (message->fd_count != expected || (expected && !descriptor_ok(message->fds[0])))
                 return "a worker answered with a wrong descriptor";
@@ -159,10 +195,18 @@ static void answer_oldest(struct workspace *workspace, struct message *message) 
                                            .fd = message->fds[0],
                                            .version = done->version,
                                            .usage = done->usage,
+                                           .trashed = done->trashed,
                                            .over_quota = done->over_quota != 0 };
         free_scoped struct workspace_entry *entries = NULL;
-        if (workspace->pending[workspace->first].operation == FILE_LIST && done->result == 0) {
-                entries = read_records(&workspace->records, &answer.entry_count);
+        enum file_operation operation = workspace->pending[workspace->first].operation;
+        char path[PATH_BYTES] = "";
+        if (operation == FILE_TRASH)
+                snprintf(path, sizeof path, "%s", done->trash);
+        else if (operation == FILE_TRASH_RESTORE)
+                memcpy(path, message->payload, message->payload_size);
+        answer.path = path;
+        if (is_listing(operation) && done->result == 0) {
+                entries = read_records(&workspace->records, operation == FILE_TRASH_LIST, &answer.entry_count);
                 if (!entries) {
                         cut_off(workspace, "a worker listed what cannot be");
                         return;
@@ -181,7 +225,7 @@ static void on_message(void *context, struct message *message) {
         struct workspace *workspace = context;
         const struct message_file_done *done = message->body;
         const char *wrong = what_is_wrong(workspace, message);
-        if (!wrong && message->payload_size > 0 &&
+        if (!wrong && message->payload_size > 0 && is_listing(workspace->pending[workspace->first].operation) &&
             buffer_append(&workspace->records, message->payload, message->payload_size) < 0)
                 wrong = "a worker lists without end";
         if (wrong)
@@ -265,6 +309,24 @@ int workspace_move(struct workspace *workspace, const char *from, const char *to
 
 int workspace_delete(struct workspace *workspace, const char *path, workspace_function *function, void *context) {
         return send_simple(workspace, FILE_DELETE, path, NULL, function, context);
+}
+
+int workspace_trash(struct workspace *workspace, const char *path, workspace_function *function, void *context) {
+        return send_simple(workspace, FILE_TRASH, path, NULL, function, context);
+}
+
+int workspace_trash_list(struct workspace *workspace, const char *path, workspace_function *function, void *context) {
+        return send_simple(workspace, FILE_TRASH_LIST, path, NULL, function, context);
+}
+
+int workspace_trash_restore(struct workspace *workspace, const char *path, const char *id, workspace_function *function,
+                            void *context) {
+        return send_simple(workspace, FILE_TRASH_RESTORE, path, id, function, context);
+}
+
+int workspace_trash_delete(struct workspace *workspace, const char *path, const char *id, workspace_function *function,
+                           void *context) {
+        return send_simple(workspace, FILE_TRASH_DELETE, path, id, function, context);
 }
 
 int workspace_usage(struct workspace *workspace, workspace_function *function, void *context) {

@@ -66,7 +66,7 @@ static int remove_at_once(int folder, const char *name, bool perhaps_folder) {
         return errno == EEXIST || errno == EISDIR ? -ENOTEMPTY : -errno; /* EISDIR: and is one again */
 }
 
-static int open_child(int folder, const char *name) {
+int tree_open_shut(int folder, const char *name) {
         int fd = open_beneath(folder, name, O_RDONLY | O_DIRECTORY, MOUNTS_REFUSED);
         if (fd == -EXDEV) /* moved away while the kernel looked: a mounted folder is busy before it is opened */
                 return -ENOENT;
@@ -79,7 +79,7 @@ static int open_child(int folder, const char *name) {
 static int go_down(struct walk *walk, int folder, const char *name, int64_t offset) {
         if (++walk->fruitless > FRUITLESS_MAXIMUM)
                 return -EBUSY;
-        int fd = open_child(folder, name);
+        int fd = tree_open_shut(folder, name);
         if (fd < 0)
                 return fd;
         if (walk->depth > 0)
@@ -145,7 +145,7 @@ static int empty_folder(struct walk *walk) {
         return 0;
 }
 
-static int delete_below(int parent, const char *name) {
+int tree_delete_below(int parent, const char *name) {
         cleanup(walk_finish) struct walk walk = { 0 };
         int result;
         while ((result = remove_at_once(parent, name, false)) == -ENOTEMPTY) {
@@ -168,11 +168,11 @@ int tree_delete(const struct tree *tree, const char *path) {
         const char *name;
         result = tree_open_parent(tree, path, &parent, &name);
         if (result == 0)
-                result = delete_below(parent, name);
+                result = tree_delete_below(parent, name);
         return result < 0 || fsync(parent) == 0 ? result : -errno;
 }
 
 int workspace_tree_remove(int parent_fd, const char *name, struct error *error) {
-        int result = workspace_name_ok(name, strlen(name)) ? delete_below(parent_fd, name) : -EINVAL;
+        int result = workspace_name_ok(name, strlen(name)) ? tree_delete_below(parent_fd, name) : -EINVAL;
         return result < 0 ? error_set(error, -result, "removing the folder '%s'", name) : 0;
 }

@@ -17,7 +17,7 @@ struct listing {
         _Alignas(8) uint8_t records[IPC_PAYLOAD_MAXIMUM];
 };
 
-static enum file_kind kind_of(mode_t mode) {
+enum file_kind tree_kind_of(mode_t mode) {
         return S_ISDIR(mode)   ? FILE_KIND_FOLDER
                : S_ISREG(mode) ? FILE_KIND_FILE
                : S_ISLNK(mode) ? FILE_KIND_LINK
@@ -43,7 +43,7 @@ static int add_record(struct listing *listing, const char *name, const struct st
         struct file_entry entry = {
                 .size = (uint64_t) status->st_size,
                 .modified = (int64_t) status->st_mtim.tv_sec * 1000 + status->st_mtim.tv_nsec / 1000000,
-                .kind = kind_of(status->st_mode),
+                .kind = tree_kind_of(status->st_mode),
                 .name_size = (uint32_t) name_size,
         };
         uint8_t *at = listing->records + listing->size;

@@ -31,6 +31,11 @@ bool workspace_folder_ok(const char *folder) {
         return size <= WORKSPACE_FOLDER_MAXIMUM && workspace_name_ok(folder, size);
 }
 
+bool workspace_trash_id_ok(const char *id, size_t size) {
+        static const char digits[] = "0123456789abcdef";
+        return size == TRASH_ID_BYTES - 1 && strspn(id, digits) == 16 && id[16] == '-' && strspn(id + 17, digits) == 10;
+}
+
 static bool in_shared_folder(const char *path) {
         size_t size = strcspn(path, "/");
         for (size_t i = 0; i < WORKSPACE_SHARED_FOLDERS; i++)

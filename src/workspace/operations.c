@@ -11,6 +11,12 @@ bool tree_is_fixed(const struct tree *tree, const char *path) {
         return !*path || (tree->kind == TREE_SHARED && !strchr(path, '/'));
 }
 
+void tree_part_of(const struct tree *tree, const char *path, char part[PATH_BYTES]) {
+        size_t size = tree->kind == TREE_SHARED ? strcspn(path, "/") : 0;
+        memcpy(part, path, size);
+        part[size] = '\0';
+}
+
 int tree_open_parent(const struct tree *tree, const char *path, int *ret_fd, const char **ret_name) {
         char folder[PATH_BYTES] = "";
         const char *slash = strrchr(path, '/');

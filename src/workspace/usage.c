@@ -121,8 +121,8 @@ static int walk_all(struct walk *walk) {
         return 0;
 }
 
-static int measure_folder(struct walk *walk, const struct tree *tree, const char *path) {
-        int fd = open_beneath(tree->fd, path, O_RDONLY | O_DIRECTORY, MOUNTS_REFUSED);
+static int measure_folder(struct walk *walk, int root, const char *path) {
+        int fd = open_beneath(root, path, O_RDONLY | O_DIRECTORY, MOUNTS_REFUSED);
         int result = fd < 0 ? fd : push(walk, fd);
         return result < 0 ? result : walk_all(walk);
 }
@@ -131,9 +131,17 @@ int tree_usage(const struct tree *tree, struct file_usage *ret_usage) {
         cleanup(walk_finish) struct walk walk = { .end = now_milliseconds() + WALK_MILLISECONDS };
         int result = 0;
         if (tree->kind == TREE_PERSONAL)
-                result = measure_folder(&walk, tree, "");
+                result = measure_folder(&walk, tree->fd, "");
         for (size_t i = 0; tree->kind == TREE_SHARED && i < WORKSPACE_SHARED_FOLDERS && result == 0; i++)
-                result = measure_folder(&walk, tree, workspace_shared_folders[i]);
+                result = measure_folder(&walk, tree->fd, workspace_shared_folders[i]);
+        if (result == 0)
+                *ret_usage = walk.usage;
+        return result;
+}
+
+int tree_usage_below(int parent, const char *name, struct file_usage *ret_usage) {
+        cleanup(walk_finish) struct walk walk = { .end = now_milliseconds() + WALK_MILLISECONDS };
+        int result = measure_folder(&walk, parent, name);
         if (result == 0)
                 *ret_usage = walk.usage;
         return result;
@@ -147,17 +155,40 @@ static int measure(struct ledger *ledger, const struct tree *tree) {
         return result;
 }
 
-int ledger_usage(struct ledger *ledger, const struct tree *tree, struct file_usage *ret_usage) {
-        int result = measure(ledger, tree);
-        if (result == 0)
-                *ret_usage = ledger->usage;
-        return result;
-}
-
 static bool fits(const struct ledger *ledger, const struct file_usage *quota, const struct growth *growth) {
         return (quota->bytes == 0 || growth->bytes <= 0 ||
                 ledger->usage.bytes + (uint64_t) growth->bytes <= quota->bytes) &&
                (quota->files == 0 || growth->files == 0 || ledger->usage.files + growth->files <= quota->files);
+}
+
+static uint64_t excess(uint64_t used, uint64_t growth, uint64_t quota) {
+        return quota > 0 && used + growth > quota ? used + growth - quota : 0;
+}
+
+/* What lies in the trash is only there until somebody wants its room; but it is not thrown away in vain. */
+static void let_trash_give_way(struct ledger *ledger, const struct tree *tree, const struct file_usage *quota,
+                               const struct growth *growth) {
+        const struct file_usage needed = {
+                excess(ledger->usage.bytes, growth->bytes > 0 ? (uint64_t) growth->bytes : 0, quota->bytes),
+                excess(ledger->usage.files, growth->files, quota->files),
+        };
+        struct file_usage trashed = tree_trash_usage(tree), gone = { 0 };
+        if (needed.bytes > trashed.bytes || needed.files > trashed.files)
+                return;
+        tree_trash_give_way(tree, &needed, &gone);
+        ledger->usage.bytes -= gone.bytes < ledger->usage.bytes ? gone.bytes : ledger->usage.bytes;
+        ledger->usage.files -= gone.files < ledger->usage.files ? gone.files : ledger->usage.files;
+}
+
+int ledger_usage(struct ledger *ledger, const struct tree *tree, const struct file_usage *quota,
+                 struct file_usage *ret_usage) {
+        const struct growth none = { 0 };
+        int result = measure(ledger, tree);
+        if (result < 0)
+                return result;
+        let_trash_give_way(ledger, tree, quota, &none);
+        *ret_usage = ledger->usage;
+        return 0;
 }
 
 int ledger_admit(struct ledger *ledger, const struct tree *tree, const struct file_usage *quota,
@@ -166,6 +197,8 @@ int ledger_admit(struct ledger *ledger, const struct tree *tree, const struct fi
                 return 0;
         bool fresh = ledger->measured > 0 && now_milliseconds() - ledger->measured < LEDGER_MILLISECONDS;
         int result = fresh && fits(ledger, quota, growth) ? 0 : measure(ledger, tree);
+        if (result == 0 && !fits(ledger, quota, growth))
+                let_trash_give_way(ledger, tree, quota, growth);
         return result < 0 ? result : fits(ledger, quota, growth) ? 0 : -EDQUOT;
 }
 

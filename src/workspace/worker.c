@@ -9,10 +9,12 @@ struct request {
         const struct tree *tree;
         struct ledger *ledger;
         const struct message_file *file;
-        const char *other; /* of FILE_MOVE */
+        const char *other; /* of FILE_MOVE, and an id of the trash */
         int content;       /* of FILE_WRITE; the message's */
         struct message_file_done *done;
         int fd;              /* what the answer carries, or -1 */
+        char where[PATH_BYTES]; /* the same: of FILE_TRASH_RESTORE */
+        size_t where_size;
         struct error *error; /* set where the channel failed, and then the request's result is of no use */
         bool channel_failed;
 };
@@ -89,7 +91,31 @@ static int do_delete(struct request *request) {
 }
 
 static int do_usage(struct request *request) {
-        return ledger_usage(request->ledger, request->tree, &request->done->usage);
+        int result = ledger_usage(request->ledger, request->tree, &request->file->quota, &request->done->usage);
+        if (result == 0)
+                request->done->trashed = tree_trash_usage(request->tree);
+        return result;
+}
+
+static int do_trash(struct request *request) {
+        return tree_trash(request->tree, request->file->path, request->done->trash);
+}
+
+static int do_trash_list(struct request *request) {
+        int result = tree_trash_list(request->tree, request->file->path, send_records, request,
+                                     &request->done->entries_left_out);
+        request->done->more = 0;
+        return result;
+}
+
+static int do_trash_restore(struct request *request) {
+        int result = tree_trash_restore(request->tree, request->file->path, request->other, request->where);
+        request->where_size = result < 0 ? 0 : strlen(request->where);
+        return result;
+}
+
+static int do_trash_delete(struct request *request) {
+        return tree_trash_delete(request->tree, request->file->path, request->other);
 }
 
 static const struct {
@@ -100,7 +126,10 @@ static const struct {
         [FILE_LIST] = { do_list, false, false },   [FILE_OPEN] = { do_open, false, false },
         [FILE_WRITE] = { do_write, true, false },  [FILE_MAKE_FOLDER] = { do_make_folder, false, false },
         [FILE_MOVE] = { do_move, false, true },    [FILE_DELETE] = { do_delete, false, false },
-        [FILE_USAGE] = { do_usage, false, false },
+        [FILE_USAGE] = { do_usage, false, false }, [FILE_TRASH] = { do_trash, false, false },
+        [FILE_TRASH_LIST] = { do_trash_list, false, false },
+        [FILE_TRASH_RESTORE] = { do_trash_restore, false, true },
+        [FILE_TRASH_DELETE] = { do_trash_delete, false, true },
 };
 
 static int check_request(const struct message *message, struct error *error) {
@@ -135,16 +164,19 @@ static int serve_one(const struct tree *tree, struct ledger *ledger, struct mess
         result = operations[file->operation].function(&request);
         if (!request.channel_failed) {
                 done.result = result;
-                send_answer(&request, NULL, 0);
+                send_answer(&request, request.where, request.where_size);
         }
         close_fd(&request.fd);
         return request.channel_failed ? -error->number : 0;
 }
 
+enum { EXPIRE_MILLISECONDS = 3600000 };
+
 /* 0 when the channel was closed; a peer that closes it while we answer has done just that. */
 static int serve(const struct tree *tree, struct error *error) {
         free_scoped uint8_t *storage = reallocate_array(NULL, IPC_MESSAGE_MAXIMUM, 1);
         struct ledger ledger = { 0 };
+        uint64_t expire_at = 0;
         for (;;) {
                 struct message message;
                 int result = message_receive(CONFINED_CHANNEL, MESSAGE_BIT(MESSAGE_FILE), storage, &message, error);
@@ -154,6 +186,10 @@ static int serve(const struct tree *tree, struct error *error) {
                 message_close_fds(&message);
                 if (result < 0)
                         return result == -EPIPE || result == -ECONNRESET ? 0 : result;
+                if (now_milliseconds() < expire_at)
+                        continue;
+                tree_trash_expire(tree); /* when the answer is out */
+                expire_at = now_milliseconds() + EXPIRE_MILLISECONDS;
         }
 }
 
@@ -163,6 +199,6 @@ int worker_run(const struct workspace_worker *worker, struct error *error) {
         int result = confine(worker, error);
         if (result < 0)
                 return error_prefix(error, "confining a workspace worker");
-        struct tree tree = { CONFINED_TREE, worker->kind };
+        struct tree tree = { CONFINED_TREE, worker->kind, worker->trash_days };
         return serve(&tree, error);
 }

@@ -38,6 +38,9 @@ bool workspace_name_ok(const char *name, size_t size);
 /* The same for an account's folder below Local, which has at most WORKSPACE_FOLDER_MAXIMUM bytes. */
 bool workspace_folder_ok(const char *folder);
 
+/* What names a deletion in the trash: when (16 hexadecimal digits, milliseconds), '-', 10 digits of chance. */
+bool workspace_trash_id_ok(const char *id, size_t size);
+
 /* A path of the tree, relative to its root: "" or good names joined by '/', at most 1,024 bytes. 0; -EINVAL where it is
  * not that; -EPERM where it lies outside the shared tree's three folders ("" is inside). Reads no file. */
 int workspace_path_check(enum tree_kind kind, const char *path) must_check;
@@ -75,6 +78,7 @@ struct workspace_worker {
         uid_t uid;              /* of the tree's owner: never 0; a process that is not root can only name itself */
         gid_t gid;              /* a process that is not root keeps its own */
         bool landlock_optional; /* the operator accepts, by name, a kernel without it */
+        uint32_t trash_days;    /* 0: what is in the trash has no end by time */
 };
 
 /* clang-format off: tables in a comment. */
@@ -121,13 +125,20 @@ struct workspace_worker {
  * FILE_USAGE  Bytes as the disk counts them, hidden entries included; a walk of at most two seconds or a million
  *             entries, past which it tells what it has found. Folders that their owner has shut count as empty.
  *
+ * FILE_TRASH  Moves into the trash: one rename, whatever its size. See trash.c. -ENOSPC: the disk has no room even for that;
+ *             then FILE_DELETE is left.
+ * FILE_TRASH_LIST  At most WORKSPACE_TRASH_MAXIMUM, the newest.
+ * FILE_TRASH_RESTORE  -EEXIST: something has its name by now. Folders that are gone are made again. -ENOENT: no longer there.
+ *
  * FILE_WRITE and FILE_MAKE_FOLDER refuse (-EDQUOT, over_quota) what would bring the tree past the request's quota. The
  * worker measures for that at most every three seconds, so a program that writes at the same time can go past it.
+ * What lies in the trash counts, and gives way, the oldest first, where its room is needed: also to FILE_USAGE.
  *
  * All but listing, opening and measuring are on the disk when they are answered. */
 /* clang-format on */
 int worker_run(const struct workspace_worker *worker, struct error *error) must_check;
 
+enum { WORKSPACE_TRASH_MAXIMUM = 1000 };
 enum { WORKSPACE_LIST_MAXIMUM = 5000, WORKSPACE_READ_MAXIMUM = 100000 };
 
 /* The client */
@@ -135,9 +146,10 @@ enum { WORKSPACE_LIST_MAXIMUM = 5000, WORKSPACE_READ_MAXIMUM = 100000 };
 struct workspace;
 
 struct workspace_entry {
-        const char *name;
+        const char *name;  /* of the trash: where it was */
+        const char *trash; /* its name in the trash, or NULL */
         uint64_t size;
-        int64_t modified; /* milliseconds, wall */
+        int64_t modified; /* milliseconds, wall; of the trash: deleted when */
         enum file_kind kind;
 };
 
@@ -147,6 +159,8 @@ struct workspace_answer {
         int fd;                                /* open, write: regular, read-only, at its beginning; else -1 */
         struct file_version version;           /* open, write */
         struct file_usage usage;               /* of usage; and where over_quota */
+        struct file_usage trashed;             /* of usage: how much of that is in the trash */
+        const char *path;                      /* of restoring: where it is; of trashing: its name in the trash */
         bool over_quota;                       /* -EDQUOT, and it was workspace_set_quota()'s, not the file system's */
         const struct workspace_entry *entries; /* list: folders first, then by name (bytes) */
         size_t entry_count;
@@ -195,6 +209,16 @@ int workspace_move(struct workspace *workspace, const char *from, const char *to
                    void *context) must_check;
 int workspace_delete(struct workspace *workspace, const char *path, workspace_function *function,
                      void *context) must_check;
+/* The trash. `path` is any path in the tree: the shared tree has one in each of its folders, a person's has one. */
+int workspace_trash(struct workspace *workspace, const char *path, workspace_function *function,
+                    void *context) must_check;
+int workspace_trash_list(struct workspace *workspace, const char *path, workspace_function *function,
+                         void *context) must_check;
+int workspace_trash_restore(struct workspace *workspace, const char *path, const char *id,
+                            workspace_function *function, void *context) must_check;
+/* For good. `id` NULL: all. */
+int workspace_trash_delete(struct workspace *workspace, const char *path, const char *id, workspace_function *function,
+                           void *context) must_check;
 /* What the whole tree holds. */
 int workspace_usage(struct workspace *workspace, workspace_function *function, void *context) must_check;
 

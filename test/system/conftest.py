@@ -40,7 +40,8 @@ def leave_nothing(person):
         if run["owner"] == me:
             forget(person, run["run"])
     for entry in person.request("tree.list", path=person.folder)["entries"]:
-        person.request("entry.delete", path=f"{person.folder}/{entry['name']}")
+        person.request("entry.delete", path=f"{person.folder}/{entry['name']}", forever=True)
+    person.request("trash.delete", path=person.folder)
 
 
 def forget(person, number):

@@ -37,7 +37,8 @@ static void worker_process(struct fixture *fixture, int channel_fd) {
                                            .tree_fd = fixture->tree_fd,
                                            .kind = fixture->kind,
                                            .uid = fixture->owner,
-                                           .gid = getuid() == 0 ? fixture->owner : getgid() };
+                                           .gid = getuid() == 0 ? fixture->owner : getgid(),
+                                           .trash_days = 30 };
         struct error error;
         int result = worker_run(&worker, &error);
         if (result < 0)
