@@ -70,11 +70,37 @@ atDesk("files are made, opened, renamed, moved, deleted, uploaded and downloaded
   assert.equal(readFileSync(await download.path(), "utf8"), "a,b\n1,2\n");
 
   await desk.choose(`${home}/week 1`, "menu-delete");
-  await desk.part("dialog-cancel").click();
-  await desk.choose(`${home}/week 1`, "menu-delete");
-  await desk.part("dialog-confirm").click();
   await desk.row(`${home}/week 1`).waitFor({ state: "detached" });
   assert.equal(await desk.tab(`${home}/week 1/renamed.py`).count(), 0);
+});
+
+atDesk("what was deleted comes back: at once by Undo, later from the trash", "dan", async (desk, home) => {
+  await desk.newFile(home, "precious.py", "print('precious')\n");
+  await desk.saved();
+  await desk.choose(`${home}/precious.py`, "menu-delete");
+  await desk.row(`${home}/precious.py`).waitFor({ state: "detached" });
+  await desk.part("notice-action").click();
+  await desk.row(`${home}/precious.py`).click();
+  await until(async () => (await desk.written()).includes("precious"), "the text after Undo");
+
+  await desk.choose(`${home}/precious.py`, "menu-delete");
+  await desk.row(`${home}/precious.py`).waitFor({ state: "detached" });
+  await desk.choose(home, "menu-trash");
+  const item = desk.page.locator(`[data-testid=trash-item][data-path="${home}/precious.py"]`);
+  await item.waitFor();
+  await desk.picture("trash");
+  await item.getByTestId("trash-restore").click();
+  await item.waitFor({ state: "detached" });
+  await desk.part("trash-close").click();
+  await desk.row(`${home}/precious.py`).waitFor();
+
+  await desk.choose(`${home}/precious.py`, "menu-delete");
+  await desk.row(`${home}/precious.py`).waitFor({ state: "detached" });
+  await desk.choose(home, "menu-trash");
+  await desk.part("trash-empty").click();
+  await desk.part("dialog-confirm").click();
+  await item.waitFor({ state: "detached" });
+  await desk.part("trash-close").click();
 });
 
 atDesk("what is typed saves itself and is there after a reload", "ada", async (desk, home) => {

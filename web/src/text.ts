@@ -83,7 +83,8 @@ export const text = {
     copyHome: "Copy to my folder",
     move: "Move to…",
     download: "Download",
-    remove: "Delete…",
+    remove: "Delete",
+    trash: "Trash…",
     readOnlyReason: "You can read this, not change it.",
     rootReason: "This folder belongs to the class: it stays where it is.",
     folderCopyReason: "Folders cannot be copied, only files.",
@@ -110,17 +111,35 @@ export const text = {
       long: "That name is too long.",
       taken: "There is already something of that name.",
     },
-    deleteTitle: (name: string) => `Delete “${name}”?`,
-    deleteFile: (path: string) => `The file ${path} goes away.`,
     deleteFolder: (path: string) => `The folder ${path} goes away with everything in it.`,
     deleteFolderNames: (names: string[], more: number) =>
       `In it: ${names.join(", ")}${more > 0 ? ` and ${count(more, "more", "more")}` : ""}.`,
-    deleteAction: "Delete",
     replaceTitle: (name: string) => `Replace “${name}”?`,
     replaceBody: (folder: string) => `There is already a file of that name in ${folder}.`,
     replace: "Replace",
     skip: "Skip",
     nowhere: "There is no folder that you can change.",
+  },
+
+  trash: {
+    title: (name: string) => `Trash of ${name}`,
+    about: (days: number) =>
+      `What was deleted is kept for ${count(days, "day", "days")}, or until its room is needed.`,
+    moved: (name: string) => `“${name}” was moved to the trash.`,
+    undo: "Undo",
+    refused: (reason: string) => `It cannot go to the trash: ${reason}`,
+    forGoodTitle: (name: string) => `Delete “${name}” for good?`,
+    forGoodBody: "It cannot be brought back afterwards.",
+    forGood: "Delete for good",
+    restore: "Restore",
+    restoreNamed: (path: string) => `Restore ${path}`,
+    forGoodNamed: (path: string) => `Delete ${path} for good`,
+    empty: "Empty the trash",
+    emptyTitle: "Empty the trash?",
+    emptyBody: (number: number) =>
+      `${count(number, "thing is", "things are")} deleted for good and cannot be brought back.`,
+    nothing: "There is nothing in the trash.",
+    from: (folder: string, when: string) => `from ${folder}, ${when}`,
   },
 
   upload: {

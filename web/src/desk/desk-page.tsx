@@ -12,6 +12,7 @@ import { SettingsDialog } from "../settings/settings-dialog";
 import { ShortcutsDialog } from "../settings/shortcuts-dialog";
 import { text } from "../text";
 import { FolderChooser } from "../tree/folder-chooser";
+import { TrashDialog } from "../tree/trash-dialog";
 import "../style/tabs.css";
 import "../style/desk.css";
 import "../style/tree.css";
@@ -126,6 +127,7 @@ function Dialogs({ desk }: { desk: Desk }) {
       {desk.panel.value === "shortcuts" && <ShortcutsDialog onClose={close} />}
       {desk.panel.value === "password" && <PasswordDialog onClose={close} />}
       <FolderChooser />
+      <TrashDialog />
       <Questions />
       <SignInAgain desk={desk} />
       <MenuHost />

@@ -1,12 +1,13 @@
 // What one can do to files: make, rename, move, copy, delete, download. Asks the person what it must, tells the server,
 // and tells the open tabs what became of their files.
-import type { Connection } from "../connection/connection";
-import { warnOf } from "../parts/notices";
+import { RequestError, type Connection } from "../connection/connection";
+import { offer, warnOf } from "../parts/notices";
 import { fileAddress, folderOf, freeName, isWithin, joinPath, nameOf, nameProblem } from "../parts/paths";
 import { askName, confirm } from "../parts/questions";
 import { text } from "../text";
 import { chooseFolder } from "./folder-chooser";
 import type { Row, Tree } from "./tree";
+import { openTrash } from "./trash-dialog";
 import { offerFiles, uploadFiles } from "./upload";
 
 const words = text.fileDialog;
@@ -106,15 +107,58 @@ export class Operations {
     });
   }
 
+  /** To the trash, unasked: it can be undone. Where the trash cannot take it, the person is asked. */
   async remove(row: Row): Promise<void> {
-    const body = row.kind === "folder" ? await this.describeFolder(row.path) : [words.deleteFile(row.path)];
-    const title = words.deleteTitle(row.name);
-    if (!(await confirm({ title, body, action: words.deleteAction, danger: true }))) return;
+    await this.files.saveWithin(row.path);
+    let trash: string | undefined;
+    try {
+      ({ trash } = await this.connection.request("entry.delete", { path: row.path }));
+    } catch (error) {
+      if (error instanceof RequestError && error.code === "offline") return warnOf(error);
+      if (!(await this.removeForGood(row, error))) return;
+    }
+    this.files.removed(row.path);
+    this.tree.focused.value = folderOf(row.path);
+    await this.tree.list(folderOf(row.path));
+    if (trash === undefined) return;
+    const item = trash;
+    offer(text.trash.moved(row.name), {
+      label: text.trash.undo,
+      run: () => void this.restore(row.path, item),
+    });
+  }
+
+  private async removeForGood(row: Row, why: unknown): Promise<boolean> {
+    const body = [text.trash.refused(why instanceof Error ? why.message : String(why))];
+    if (row.kind === "folder") body.push(...(await this.describeFolder(row.path)));
+    const title = text.trash.forGoodTitle(row.name);
+    if (!(await confirm({ title, body, action: text.trash.forGood, danger: true }))) return false;
+    let done = false;
     await attempt(async () => {
-      await this.connection.request("entry.delete", { path: row.path });
-      this.files.removed(row.path);
-      await this.tree.list(folderOf(row.path));
-      this.tree.focused.value = folderOf(row.path);
+      await this.connection.request("entry.delete", { path: row.path, forever: true });
+      done = true;
+    });
+    return done;
+  }
+
+  /** True where it is back. */
+  async restore(place: string, trash: string): Promise<boolean> {
+    let done = false;
+    await attempt(async () => {
+      const { path } = await this.connection.request("trash.restore", { path: place, trash });
+      done = true;
+      await this.shownIn(folderOf(path), path);
+    });
+    return done;
+  }
+
+  /** The trash of a person's folder, or of one of the class's. */
+  showTrash(row: Row): void {
+    openTrash({
+      connection: this.connection,
+      path: row.path,
+      title: row.name,
+      restore: this.restore.bind(this),
     });
   }
 

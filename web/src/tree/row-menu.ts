@@ -40,7 +40,15 @@ function folderMenu(row: Row, { operations }: RowMenuPort): MenuItem[] {
       testid: "menu-upload",
     },
     ...changes(row, operations),
+    ...trashOf(row, operations),
   ];
+}
+
+/** Each folder that stays has a trash of its own. */
+function trashOf(row: Row, operations: Operations): MenuItem[] {
+  if (!row.fixed || !row.writable) return [];
+  const action = () => operations.showTrash(row);
+  return [{ label: words.trash, action, separated: true, testid: "menu-trash" }];
 }
 
 function fileMenu(row: Row, { operations, tree, open, run }: RowMenuPort): MenuItem[] {
