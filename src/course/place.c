@@ -9,6 +9,8 @@ static int check_name(const char *name, size_t length, struct error *error) {
                 return error_say(error, EINVAL, "A name has at most %d bytes.", NAME_BYTES - 1);
         if ((length == 1 && name[0] == '.') || (length == 2 && name[0] == '.' && name[1] == '.'))
                 return error_say(error, EINVAL, "'.' and '..' are no names.");
+        if (strncmp(name, ".carrel-", strlen(".carrel-")) == 0)
+                return error_say(error, EINVAL, "Names that begin with '.carrel-' are the server's own.");
         for (size_t i = 0; i < length; i++)
                 if ((unsigned char) name[i] < 0x20 || name[i] == 0x7f)
                         return error_say(error, EINVAL, "A name cannot hold control characters.");

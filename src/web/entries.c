@@ -1,4 +1,5 @@
 /* Folders and entries: folder.create, entry.move, entry.copy, entry.delete. */
+#include "copy.h"
 #include "documents.h"
 #include "files.h"
 
@@ -27,7 +28,11 @@ static void reply_path(struct request *request) {
 
 static void reply_from_to(struct request *request) {
         files_changed(request->classroom, to_of(request));
-        request_reply(request, json_pack("{s:s, s:s}", "from", from_of(request), "to", to_of(request)));
+        json_t *reply = json_pack("{s:s, s:s}", "from", from_of(request), "to", to_of(request));
+        uint64_t skipped = copying_skipped(request->copying);
+        if (reply && skipped > 0)
+                json_object_set_new(reply, "skipped", json_integer((json_int_t) skipped));
+        request_reply(request, reply);
 }
 
 /* folder.create, entry.delete */
@@ -69,7 +74,8 @@ void files_delete(struct request *request) {
 }
 
 /* entry.copy: one worker opens, the other (or the same) writes what the descriptor gives. Moving a file from one tree
- * to another is this, and then deleting it; what was copied stays where deleting fails. */
+ * to another is this, and then moving it to the trash, where what was not copied is still to be found; what was copied
+ * stays where that fails. */
 
 static bool same_tree(const struct place *one, const struct place *other) {
         return one->tree == other->tree && strcmp(one->owner_folder, other->owner_folder) == 0;
@@ -85,17 +91,20 @@ static void on_moved_away(void *context, struct workspace_answer *answer) {
 }
 
 static int ask_delete_source(struct request *request, struct workspace *workspace) {
-        return workspace_delete(workspace, request->place.path, on_moved_away, request);
+        return workspace_trash(workspace, request->place.path, on_moved_away, request);
 }
 
-static void on_copied(void *context, struct workspace_answer *answer) {
-        struct request *request = context;
-        if (!files_answer(request, answer, to_of(request)))
-                return;
+static void copied(struct request *request) {
         if (request->deletes_source)
                 files_ask(request, &request->place, ask_delete_source, false);
         else
                 reply_from_to(request);
+}
+
+static void on_copied(void *context, struct workspace_answer *answer) {
+        struct request *request = context;
+        if (files_answer(request, answer, to_of(request)))
+                copied(request);
 }
 
 static int ask_write_copy(struct request *request, struct workspace *workspace) {
@@ -108,8 +117,7 @@ static void on_source_opened(void *context, struct workspace_answer *answer) {
         struct request *request = context;
         if (answer->result == -EISDIR) {
                 worker_release(steal_pointer(&request->worker), false);
-                request_fail(request, "failed", "from", "Folders cannot be %s; take their files one by one.",
-                             request->deletes_source ? "moved there" : "copied");
+                copy_folder(request, copied);
                 return;
         }
         if (!files_answer(request, answer, from_of(request)))
@@ -124,7 +132,7 @@ static int ask_open_source(struct request *request, struct workspace *workspace)
 
 void files_copy(struct request *request) {
         if (request->place.kind != PLACE_TREE)
-                request_fail(request, "failed", "from", "Folders cannot be copied.");
+                request_fail(request, "failed", "from", "This folder belongs to the class, and only what is in it can be copied.");
         else if (may_change(request, &request->other, "to"))
                 files_ask(request, &request->place, ask_open_source, true);
 }

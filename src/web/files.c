@@ -32,10 +32,15 @@ struct file_usage files_quota(const struct server *server, const struct course *
         return course_quota(course, server->options->settings);
 }
 
-static void fail_over_quota(struct request *request, const struct workspace_answer *answer) {
+char *files_quota_sentence(const struct request *request, const struct workspace_answer *answer) {
         struct file_usage quota = files_quota(request->server, &request->classroom->roster->course, request->at);
         char sentence[QUOTA_SENTENCE_BYTES];
         quota_sentence(&answer->usage, &quota, sentence);
+        return duplicate_string(sentence);
+}
+
+static void fail_over_quota(struct request *request, const struct workspace_answer *answer) {
+        free_scoped char *sentence = files_quota_sentence(request, answer);
         request_fail(request, "quota", NULL, "%s", sentence);
 }
 

@@ -19,6 +19,9 @@ void files_save_text(struct request *request, workspace_function *on_written);
  * none. */
 struct file_usage files_quota(const struct server *server, const struct course *course, const struct place *place);
 
+/* What to tell where a worker found the tree over its quota; the caller's to free. */
+char *files_quota_sentence(const struct request *request, const struct workspace_answer *answer);
+
 /* `path` of a class has changed: all who may see its folder are told. files_changed() tells the open documents too,
  * which the other is for. */
 void files_tell(struct classroom *classroom, const char *path);

@@ -20,6 +20,10 @@ enum {
         PAGE_FILES_MAXIMUM = 1000,
         PAGE_FILE_BYTES = 16 << 20,
 
+        /* What is copied or sent as a zip at once */
+        WALKS_AT_ONCE = 16,
+        WALK_ENTRIES_MAXIMUM = 10000,
+
         /* The pool */
         POOL_THREADS = 4,
         POOL_HASHES_AT_ONCE = 2,
@@ -56,3 +60,5 @@ enum {
         START_MILLISECONDS = 5000, /* for the supervisor to tell its runs */
         STOP_MILLISECONDS = 2000,  /* for running requests at the end */
 };
+
+#define WALK_BYTES_MAXIMUM (UINT64_C(4) << 30) /* of the files in a walk */

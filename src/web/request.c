@@ -1,3 +1,5 @@
+#include "request.h"
+#include "copy.h"
 #include "documents.h"
 #include "supervisor.h"
 
@@ -114,6 +116,7 @@ static void request_free(void *context) {
         json_decref(request->message);
         close_fd(&request->fd);
         free(request->text);
+        copying_free(request->copying);
         classroom_release(request->classroom);
         free(request);
 }

@@ -13,6 +13,7 @@
 enum { FRAME_HEAD_BYTES = 17 }; /* of a binary frame: kind, run, offset */
 
 struct row;
+struct copying;
 struct worker;
 struct document;
 struct request;
@@ -52,6 +53,7 @@ struct request {
         void (*on_source)(struct request *request, int fd);
         struct file_version version;
         struct error error;
+        struct copying *copying; /* owned; of a folder */
         char *text; /* owned: an answer that the pool encoded */
         size_t text_size;
         int result;

@@ -159,7 +159,7 @@ int tree_delete_below(int parent, const char *name) {
 }
 
 int tree_delete(const struct tree *tree, const char *path) {
-        int result = workspace_path_check(tree->kind, path);
+        int result = tree_path_check(tree->kind, path);
         if (result < 0)
                 return result;
         if (tree_is_fixed(tree, path))

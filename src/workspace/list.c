@@ -58,9 +58,9 @@ static int add_record(struct listing *listing, const char *name, const struct st
 /* A worker that was killed while it wrote could not tidy up. Failing is nothing: the next listing tries again. */
 static void remove_if_stale(int folder, const char *name) {
         struct stat status;
-        if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+        if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
             status.st_mtim.tv_sec < time(NULL) - TEMPORARY_STALE_SECONDS)
-                (void) unlinkat(folder, name, 0);
+                tree_delete_below(folder, name);
 }
 
 static int list_entry(struct listing *listing, const char *name) {

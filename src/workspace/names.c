@@ -3,7 +3,7 @@
  * is what keeps a guest inside; they keep nonsense out of the tree and say early, and the same everywhere, what is
  * wrong.
  */
-#include "workspace.h"
+#include "tree.h"
 
 const char *const workspace_shared_folders[WORKSPACE_SHARED_FOLDERS] = { "Lecture Notes", "Assignments", "Tests" };
 
@@ -44,18 +44,44 @@ static bool in_shared_folder(const char *path) {
         return false;
 }
 
-int workspace_path_check(enum tree_kind kind, const char *path) {
+static int check_names(enum tree_kind kind, const char *path, bool (*name_ok)(const char *name, size_t size)) {
         if (!*path)
                 return 0;
         if (strlen(path) >= PATH_BYTES)
                 return -EINVAL;
         for (const char *name = path;;) {
                 size_t size = strcspn(name, "/");
-                if (!workspace_name_ok(name, size))
+                if (!name_ok(name, size))
                         return -EINVAL;
                 if (!name[size])
                         break;
                 name += size + 1;
         }
         return kind == TREE_SHARED && !in_shared_folder(path) ? -EPERM : 0;
+}
+
+int workspace_path_check(enum tree_kind kind, const char *path) {
+        return check_names(kind, path, workspace_name_ok);
+}
+
+static bool name_or_temporary(const char *name, size_t size) {
+        char copy[TEMPORARY_NAME_BYTES] = "";
+        if (workspace_name_ok(name, size))
+                return true;
+        if (size >= sizeof copy)
+                return false;
+        memcpy(copy, name, size);
+        return temporary_name_is(copy);
+}
+
+int tree_path_check(enum tree_kind kind, const char *path) {
+        return check_names(kind, path, name_or_temporary);
+}
+
+bool workspace_temporary_beside(const char *path, char ret_path[PATH_BYTES]) {
+        char name[TEMPORARY_NAME_BYTES];
+        const char *slash = strrchr(path, '/');
+        temporary_name(name);
+        int size = snprintf(ret_path, PATH_BYTES, "%.*s%s", slash ? (int) (slash + 1 - path) : 0, path, name);
+        return size < PATH_BYTES;
 }

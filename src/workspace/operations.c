@@ -144,7 +144,7 @@ int tree_open_file(const struct tree *tree, const char *path, int *ret_fd, struc
 }
 
 int tree_make_folder(const struct tree *tree, const char *path) {
-        int result = workspace_path_check(tree->kind, path);
+        int result = tree_path_check(tree->kind, path);
         if (result < 0)
                 return result;
         if (tree_is_fixed(tree, path))
@@ -158,7 +158,7 @@ int tree_make_folder(const struct tree *tree, const char *path) {
 }
 
 int tree_move(const struct tree *tree, const char *from, const char *to) {
-        int result = workspace_path_check(tree->kind, from);
+        int result = tree_path_check(tree->kind, from);
         if (result == 0)
                 result = workspace_path_check(tree->kind, to);
         if (result < 0)

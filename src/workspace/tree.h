@@ -47,6 +47,9 @@ enum { TEMPORARY_NAME_BYTES = 48, TEMPORARY_STALE_SECONDS = 3600 };
 void temporary_name(char name[TEMPORARY_NAME_BYTES]);
 bool temporary_name_is(const char *name);
 
+/* As workspace_path_check(), but names may be temporary ones. */
+int tree_path_check(enum tree_kind kind, const char *path) must_check;
+
 /* The operations. Paths are unchecked. */
 
 /* Where a listing goes: `records` are whole struct file_entry records. A negative answer ends the listing. */

@@ -216,7 +216,7 @@ struct growth tree_growth(const struct tree *tree, const char *path, int content
                 growth.bytes = (status.st_size + BLOCK - 1) / BLOCK * BLOCK;
         fd_scoped parent = -1;
         const char *name;
-        if (workspace_path_check(tree->kind, path) < 0 || tree_is_fixed(tree, path) ||
+        if (tree_path_check(tree->kind, path) < 0 || tree_is_fixed(tree, path) ||
             tree_open_parent(tree, path, &parent, &name) < 0)
                 return growth;
         if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0)

@@ -45,6 +45,11 @@ bool workspace_trash_id_ok(const char *id, size_t size);
  * not that; -EPERM where it lies outside the shared tree's three folders ("" is inside). Reads no file. */
 int workspace_path_check(enum tree_kind kind, const char *path) must_check;
 
+/* A hidden name beside `path`, as our temporary files have, for a folder that is to take its place when it is whole. The
+ * requests to write, to make a folder, to move from and to delete take paths with such names, and what is left of them is
+ * swept as temporary files are; no page's path may hold one (place.h). False: too long. */
+bool workspace_temporary_beside(const char *path, char ret_path[PATH_BYTES]);
+
 /* Trees: for the monitor, the supervisor and `carrel demo`. */
 
 struct workspace_place {

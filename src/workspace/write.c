@@ -113,7 +113,7 @@ static int write_whole(struct writing *writing, int content) {
 
 int tree_write(const struct tree *tree, const struct message_file *request, int content, int *ret_fd,
                struct file_version *ret_version) {
-        int result = workspace_path_check(tree->kind, request->path);
+        int result = tree_path_check(tree->kind, request->path);
         if (result < 0)
                 return result;
         if (tree_is_fixed(tree, request->path))
