@@ -56,8 +56,8 @@ static void tell_failure(struct request *request) {
                 request_fail(request, "quota", NULL, "%s", request->copying->sentence);
         else if (number == E2BIG)
                 request_fail(request, "too-large", "from",
-                             "This folder holds too much to be copied at once (%d files and folders, %d GB at most).",
-                             WALK_ENTRIES_MAXIMUM, (int) (WALK_BYTES_MAXIMUM >> 30));
+                             "This folder holds too much to be copied at once (%d files and folders, %d MB at most).",
+                             WALK_ENTRIES_MAXIMUM, (int) (WALK_BYTES_MAXIMUM >> 20));
         else
                 request_fail_errno(request, number, to_of(request));
 }

@@ -61,4 +61,4 @@ enum {
         STOP_MILLISECONDS = 2000,  /* for running requests at the end */
 };
 
-#define WALK_BYTES_MAXIMUM (UINT64_C(4) << 30) /* of the files in a walk */
+#define WALK_BYTES_MAXIMUM (UINT64_C(4000) << 20) /* of the files in a walk: a zip of them stays below 4 GB */

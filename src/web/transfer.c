@@ -1,4 +1,5 @@
 /* Files by HTTP: downloads and uploads. */
+#include "archive.h"
 #include "client.h"
 #include "files.h"
 #include "measure.h"
@@ -16,6 +17,7 @@ struct transfer {
         struct place place;
         struct tree tree;
         struct worker *worker; /* in use */
+        bool zip;
         bool upload;           /* counted among the server's uploads */
         bool overwrite;
         int fd; /* of an upload: what has come so far (memory, so that no slow sender holds a worker) */
@@ -79,6 +81,7 @@ static void respond_errno(struct exchange *exchange, int number) {
                 { EXDEV, 403, "forbidden", "This lies on another disk." },
                 { EROFS, 403, "forbidden", "This can only be read." },
                 { EFBIG, 413, "too-large", "The file is too large." },
+                { E2BIG, 413, "too-large", "This folder holds too much for one zip; take its folders one by one." },
                 { ENOSPC, 507, "quota", "There is no space left." },
                 { EDQUOT, 507, "quota", "There is no space left for you." },
         };
@@ -118,7 +121,8 @@ static bool admitted(struct exchange *exchange, enum action action) {
                           exchange->slug, NULL);
                 result = -EACCES;
         }
-        if (result == 0 && place_is_fixed(&transfer->place))
+        bool whole = transfer->zip && transfer->place.kind == PLACE_TREE;
+        if (result == 0 && !whole && place_is_fixed(&transfer->place))
                 result = action == ACTION_SEE ? -EISDIR : -EPERM;
         if (result == 0)
                 result = tree_of(admission->roster, &admission->person, &transfer->place, &transfer->tree);
@@ -234,14 +238,21 @@ static void ask_worker(struct transfer *transfer) {
 
 static void download_admitted(void *context) {
         struct exchange *exchange = context;
-        if (admitted(exchange, ACTION_SEE))
-                ask_worker(transfer_of(exchange));
-        else
+        struct transfer *transfer = transfer_of(exchange);
+        const char *slash = strrchr(exchange->file, '/');
+        if (!admitted(exchange, ACTION_SEE))
                 exchange_resume(exchange);
+        else if (transfer->zip)
+                archive_begin(exchange, &transfer->tree, transfer->place.path, slash ? slash + 1 : exchange->file,
+                              respond_errno);
+        else
+                ask_worker(transfer);
 }
 
 void download_begin(struct exchange *exchange) {
-        transfer_create(exchange);
+        struct transfer *transfer = transfer_create(exchange);
+        const char *zip = MHD_lookup_connection_value(exchange->connection, MHD_GET_ARGUMENT_KIND, "zip");
+        transfer->zip = zip && strcmp(zip, "1") == 0;
         ask_admission(exchange, download_admitted);
 }
 
