@@ -202,6 +202,36 @@ void files_list(struct request *request) {
                 list_virtual(request);
 }
 
+/* tree.usage */
+
+static uint64_t less(uint64_t whole, uint64_t part) {
+        return whole > part ? whole - part : 0;
+}
+
+static void on_usage(void *context, struct workspace_answer *answer) {
+        struct request *request = context;
+        if (!files_answer(request, answer, path_of(request)))
+                return;
+        struct file_usage quota = files_quota(request->server, &request->classroom->roster->course, &request->place);
+        request_reply(request,
+                      json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "path", path_of(request), "bytes",
+                                (json_int_t) less(answer->usage.bytes, answer->trashed.bytes), "files",
+                                (json_int_t) less(answer->usage.files, answer->trashed.files), "trash",
+                                (json_int_t) answer->trashed.bytes, "most_bytes", (json_int_t) quota.bytes,
+                                "most_files", (json_int_t) quota.files));
+}
+
+static int ask_usage(struct request *request, struct workspace *workspace) {
+        return workspace_usage(workspace, on_usage, request);
+}
+
+void files_usage(struct request *request) {
+        if (request->place.kind == PLACE_TREE)
+                files_ask(request, &request->place, ask_usage, true);
+        else
+                request_fail(request, "not-found", "path", "Nothing is stored here.");
+}
+
 /* file.open: the worker opens, the pool reads and encodes (a disk may be slow, and two megabytes are many). */
 
 static int encode_text(struct request *request, const char *bytes, size_t size) {

@@ -35,6 +35,7 @@ struct row {
 /* clang-format off */
 static const struct row rows[] = {
         { "tree.list",       files_list,        { { RULE_PATH, "path", ACTION_SEE } } },
+        { "tree.usage",      files_usage,       { { RULE_PATH, "path", ACTION_SEE } } },
         { "file.open",       files_open,        { { RULE_PATH, "path", ACTION_SEE } } },
         { "file.save",       files_save,        { { RULE_PATH, "path", ACTION_CHANGE } } },
         { "folder.create",   files_make_folder, { { RULE_PATH, "path", ACTION_CHANGE } } },

@@ -19,7 +19,7 @@ LIST_HEAD(client_list, client);
 LIST_HEAD(classroom_list, classroom);
 
 /* What is counted for /metrics, here where it happens. */
-enum { ROUTES = 10, REQUEST_TYPES = 28, STATUS_CLASSES = 5 };
+enum { ROUTES = 10, REQUEST_TYPES = 29, STATUS_CLASSES = 5 };
 enum outcome { OUTCOME_DONE, OUTCOME_REFUSED, OUTCOME_BUSY, OUTCOME_FAILED, OUTCOMES };
 struct counters {
         uint64_t responses[ROUTES][STATUS_CLASSES];

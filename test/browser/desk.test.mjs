@@ -1,18 +1,20 @@
 // What pupils and teachers do at the page, from signing in to helping.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { School, until } from "./school.mjs";
 
 let school;
 before(async () => {
-  school = await School.open({ turing: "teacher", ada: "student", ben: "student", cleo: "student", dan: "student" });
+  school = await School.open({ turing: "teacher", ada: "student", ben: "student", cleo: "student", dan: "student", eve: "student" });
 });
 after(() => school?.close());
 
 /** Runs a test with a page of somebody's; a picture of how it ended is taken where one is wanted. */
 function atDesk(title, name, work) {
-  test(title, { timeout: 90_000 }, async () => {
+  test(title, { timeout: 150_000 }, async () => {
     const desk = name ? await school.join(name) : await school.visit();
     try {
       await work(desk, name && `Local/${name}`);
@@ -72,6 +74,98 @@ atDesk("files are made, opened, renamed, moved, deleted, uploaded and downloaded
   await desk.choose(`${home}/week 1`, "menu-delete");
   await desk.row(`${home}/week 1`).waitFor({ state: "detached" });
   assert.equal(await desk.tab(`${home}/week 1/renamed.py`).count(), 0);
+});
+
+/** A folder of the person's own computer. */
+function ownFolder(files) {
+  const top = mkdtempSync(join(tmpdir(), "carrel-own-"));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(top, name, ".."), { recursive: true });
+    writeFileSync(join(top, name), text);
+  }
+  return top;
+}
+
+/** Drags what lies on the person's own computer onto a row, as a file manager does. */
+async function drop(desk, row, files) {
+  const { x, y, width, height } = await row.boundingBox();
+  const session = await desk.page.context().newCDPSession(desk.page);
+  const data = { items: [], files, dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"])
+    await session.send("Input.dispatchDragEvent", { type, x: x + width / 2, y: y + height / 2, data });
+  await session.detach();
+}
+
+atDesk("a folder is dropped with all that is in it, and nothing is replaced unasked", "eve", async (desk, home) => {
+  const own = ownFolder({ "week/a.py": "new a", "week/ü/b.py": "new b", "week/.git/config": "x", "week/c.py": "new c" });
+  try {
+    await desk.row(home).focus();
+    await drop(desk, desk.row(home), [join(own, "week")]);
+    await desk.row(`${home}/week`).click();
+    await desk.row(`${home}/week/ü`).click();
+    await desk.row(`${home}/week/ü/b.py`).waitFor();
+    await desk.page.locator(".notice", { hasText: "3 files uploaded" }).waitFor();
+    await desk.picture("uploaded");
+
+    writeFileSync(join(own, "week/a.py"), "newer a");
+    await drop(desk, desk.row(home), [join(own, "week")]);
+    await desk.part("dialog-both").waitFor();
+    await desk.picture("conflict");
+    await desk.part("dialog-for-all").check();
+    await desk.part("dialog-both").click();
+    await desk.row(`${home}/week/a copy.py`).click();
+    await until(async () => (await desk.written()).includes("newer a"), "the copy's text");
+    await desk.row(`${home}/week/a.py`).click();
+    await until(async () => (await desk.written()) === "new a", "the old text");
+  } finally {
+    rmSync(own, { recursive: true });
+  }
+});
+
+atDesk("a chosen folder, its zip, and its copy", "eve", async (desk, home) => {
+  const own = ownFolder({ "term/x/deep.py": "deep", "term/y.csv": "1,2\n" });
+  try {
+    const [chooser] = await Promise.all([desk.page.waitForEvent("filechooser"), desk.choose(home, "menu-upload-folder")]);
+    await chooser.setFiles(join(own, "term"));
+    await desk.row(`${home}/term`).waitFor();
+    const [download] = await Promise.all([
+      desk.page.waitForEvent("download"),
+      desk.choose(`${home}/term`, "menu-zip"),
+    ]);
+    assert.equal(download.suggestedFilename(), "term.zip");
+    const zip = readFileSync(await download.path());
+    assert.ok(zip.includes("term/x/deep.py") && zip.includes("term/y.csv"));
+    await desk.choose(`${home}/term`, "menu-duplicate");
+    await desk.row(`${home}/term copy`).click();
+    await desk.row(`${home}/term copy/y.csv`).waitFor();
+    await desk.part("usage").filter({ hasText: "of 1 GB used" }).waitFor();
+  } finally {
+    rmSync(own, { recursive: true });
+  }
+});
+
+atDesk("what does not fit is told before anything is sent", "eve", async (desk, home) => {
+  school.type("class", "limit", "demo", "workspace=1MB");
+  const own = ownFolder({ "big.bin": Buffer.alloc(3 << 20) });
+  const puts = [];
+  desk.page.on("request", (request) => request.method() === "PUT" && puts.push(request.url()));
+  const told = desk.page.locator(".notice", { hasText: "There is not enough room" });
+  const known = async () => {
+    await desk.page.reload();
+    await desk.part("usage").waitFor();
+    return (await desk.part("usage").textContent()).includes("of 1 MB");
+  };
+  try {
+    await until(known, "the class's new limit, which is looked at twice a minute", 90_000);
+    await drop(desk, desk.row(home), [join(own, "big.bin")]);
+    await told.waitFor();
+    await desk.picture("no-room");
+    assert.deepEqual(puts, []);
+    assert.equal(await desk.row(`${home}/big.bin`).count(), 0);
+  } finally {
+    school.type("class", "limit", "demo", "workspace=default");
+    rmSync(own, { recursive: true });
+  }
 });
 
 atDesk("what was deleted comes back: at once by Undo, later from the trash", "dan", async (desk, home) => {

@@ -61,6 +61,7 @@ export const text = {
     newFile: "New file",
     newFolder: "New folder",
     upload: "Upload files",
+    uploadFolder: "Upload folder",
     more: (name: string) => `Actions for ${name}`,
     readOnly: "read only",
     emptyFolder: "Empty",
@@ -87,8 +88,12 @@ export const text = {
     trash: "Trash…",
     readOnlyReason: "You can read this, not change it.",
     rootReason: "This folder belongs to the class: it stays where it is.",
-    folderCopyReason: "Folders cannot be copied, only files.",
-    folderDownloadReason: "Folders cannot be downloaded, only files.",
+    uploadFolder: "Upload folder…",
+    downloadZip: "Download as zip",
+    zipTooLarge: "This folder holds too much for one zip. Take its folders one by one.",
+    zipFailed: (name: string) => `${name} could not be downloaded. Try again.`,
+    skipped: (number: number) =>
+      `${count(number, "thing was", "things were")} left out of the copy: links, and what cannot be read.`,
     copyWord: "copy",
   },
 
@@ -114,10 +119,6 @@ export const text = {
     deleteFolder: (path: string) => `The folder ${path} goes away with everything in it.`,
     deleteFolderNames: (names: string[], more: number) =>
       `In it: ${names.join(", ")}${more > 0 ? ` and ${count(more, "more", "more")}` : ""}.`,
-    replaceTitle: (name: string) => `Replace “${name}”?`,
-    replaceBody: (folder: string) => `There is already a file of that name in ${folder}.`,
-    replace: "Replace",
-    skip: "Skip",
     nowhere: "There is no folder that you can change.",
   },
 
@@ -143,14 +144,44 @@ export const text = {
   },
 
   upload: {
-    label: "Uploads",
-    progress: (name: string, percent: number) => `${name}: ${percent} %`,
+    progress: (name: string, done: number, of: number) =>
+      `${name}${of > 1 ? ` (${done.toLocaleString("en")} of ${of.toLocaleString("en")} done)` : ""}`,
     tooLarge: (name: string, limit: string) => `${name} is too large. One file can have ${limit}.`,
     failed: (name: string) => `${name} could not be uploaded.`,
+    badName: (name: string) => `${name} has a name that cannot be used here.`,
+    taken: (name: string) => `${name} was not stored: something has had that name meanwhile.`,
     full: (name: string) => `${name} was not stored: your space is full. Delete something, then try again.`,
     forbidden: (folder: string) => `You cannot put files into ${folder}.`,
+    blocked: (path: string) => `The folder ${path} was left out: a file of that name is in its place.`,
+    folderFailed: (path: string, reason: string) => `The folder ${path} could not be made: ${reason}`,
+    failures: (number: number) => `${count(number, "thing was", "things were")} not uploaded`,
     done: (number: number, folder: string) => `${count(number, "file", "files")} uploaded to ${folder}.`,
+    cancelled: (number: number) => `Stopped. ${count(number, "file was", "files were")} uploaded.`,
     cancel: "Cancel",
+    oneAtATime: "Wait until the upload under way is done, or cancel it.",
+    tooMany: (most: number) =>
+      `That is more than ${count(most, "file", "files")}. Take a part of it at a time.`,
+    noRoom: (needed: string, free: string) =>
+      `There is not enough room: this needs ${needed}, and ${free} is free. Nothing was uploaded.`,
+    noRoomForFiles: (needed: number, free: number) =>
+      `There is not enough room: these are ${count(needed, "file", "files")}, and there may be ${free.toLocaleString("en")} more. Nothing was uploaded.`,
+    conflictTitle: (name: string) => `There is a “${name}” already`,
+    conflictBody: (folder: string, blocked: boolean) =>
+      blocked
+        ? `In ${folder} something of that name is no file, so it cannot be replaced.`
+        : `In ${folder}. What should become of it?`,
+    replace: "Replace it",
+    keepBoth: "Keep both",
+    skip: "Skip",
+    forAll: (left: number) =>
+      `The same for the ${left === 1 ? "other one" : `other ${left.toLocaleString("en")}`}`,
+  },
+
+  usage: {
+    label: "How full your folder is",
+    bytes: (used: string, most: string) => `${used} of ${most} used`,
+    files: (used: number, most: number) => `${used.toLocaleString("en")} of ${count(most, "file", "files")}`,
+    trash: (size: string) => `${size} more in the trash, which gives way where room is needed`,
   },
 
   tabs: {

@@ -13,6 +13,7 @@ import { Terminals } from "../run/terminals";
 import { text } from "../text";
 import { Operations } from "../tree/operations";
 import { Tree } from "../tree/tree";
+import { UsageWatch } from "../tree/usage";
 
 export type Panel = "settings" | "shortcuts" | "password";
 
@@ -28,6 +29,7 @@ const narrow = matchMedia("(max-width: 720px)");
 export class Desk {
   readonly connection;
   readonly tree;
+  readonly usage;
   readonly files;
   readonly terminals;
   readonly operations;
@@ -73,6 +75,7 @@ export class Desk {
       saveWithin: (path) => this.files.saveWithin(path),
     });
     this.connection.on("hello", (hello) => this.greeted(hello));
+    this.usage = new UsageWatch(this.connection, () => this.tree.home.peek());
   }
 
   /** Gives back how to stop. */

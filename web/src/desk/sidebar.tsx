@@ -4,6 +4,7 @@ import { NewFileIcon, NewFolderIcon, UploadIcon } from "../parts/icons";
 import { text } from "../text";
 import { TreeView } from "../tree/tree-view";
 import { UploadProgress } from "../tree/upload";
+import { UsageLine } from "../tree/usage";
 import type { Desk } from "./desk";
 
 const words = text.tree;
@@ -76,6 +77,7 @@ export function Sidebar({ desk }: { desk: Desk }) {
           run={(path) => desk.runFile(path)}
         />
         <UploadProgress />
+        <UsageLine watch={desk.usage} />
       </nav>
     </>
   );

@@ -11,7 +11,19 @@ interface Confirmation {
   action: string;
   cancel?: string;
   danger?: boolean;
+  /** Nothing is asked: there is only the one button. */
+  told?: boolean;
   answer: (yes: boolean) => void;
+}
+
+interface Choice {
+  kind: "choice";
+  title: string;
+  body: string[];
+  options: readonly { value: string; label: string }[];
+  /** Offers to answer further questions of the kind the same way. */
+  forAll?: string | undefined;
+  answer: (value: { value: string; forAll: boolean } | null) => void;
 }
 
 interface NameQuestion {
@@ -27,7 +39,7 @@ interface NameQuestion {
   answer: (value: string | null) => void;
 }
 
-type Question = Confirmation | NameQuestion;
+type Question = Confirmation | NameQuestion | Choice;
 
 const questions = signal<readonly Question[]>([]);
 
@@ -47,15 +59,65 @@ export const confirm = (options: Omit<Confirmation, "kind" | "answer">): Promise
 export const askName = (options: Omit<NameQuestion, "kind" | "answer">): Promise<string | null> =>
   ask((answer) => ({ ...options, kind: "name", answer }));
 
+export function choose<Value extends string>(options: {
+  title: string;
+  body: string[];
+  options: readonly { value: Value; label: string }[];
+  forAll?: string | undefined;
+}): Promise<{ value: Value; forAll: boolean } | null> {
+  return ask<{ value: string; forAll: boolean } | null>((answer) => ({
+    ...options,
+    kind: "choice",
+    answer,
+  })) as Promise<{
+    value: Value;
+    forAll: boolean;
+  } | null>;
+}
+
 export function Questions() {
   const question = questions.value[0];
   if (!question) return null;
   // Each question is a dialog of its own, so that no typed name is carried into the next.
   const key = `${question.kind}:${question.title}`;
-  return question.kind === "confirm" ? (
-    <Confirm key={key} question={question} />
-  ) : (
-    <AskName key={key} question={question} />
+  if (question.kind === "confirm") return <Confirm key={key} question={question} />;
+  if (question.kind === "choice") return <Choose key={key} question={question} />;
+  return <AskName key={key} question={question} />;
+}
+
+function Choose({ question }: { question: Choice }) {
+  const [forAll, setForAll] = useState(false);
+  return (
+    <Dialog title={question.title} onClose={() => question.answer(null)}>
+      {question.body.map((line) => (
+        <p key={line}>{line}</p>
+      ))}
+      {question.forAll && (
+        <label class="for-all">
+          <input
+            type="checkbox"
+            data-testid="dialog-for-all"
+            checked={forAll}
+            onChange={(event) => setForAll(event.currentTarget.checked)}
+          />
+          {question.forAll}
+        </label>
+      )}
+      <footer class="dialog-foot">
+        <button data-testid="dialog-cancel" onClick={() => question.answer(null)}>
+          {text.general.cancel}
+        </button>
+        {question.options.map(({ value, label }) => (
+          <button
+            key={value}
+            data-testid={`dialog-${value}`}
+            onClick={() => question.answer({ value, forAll })}
+          >
+            {label}
+          </button>
+        ))}
+      </footer>
+    </Dialog>
   );
 }
 
@@ -71,9 +133,11 @@ function Confirm({ question }: { question: Confirmation }) {
           <p key={line}>{line}</p>
         ))}
         <footer class="dialog-foot">
-          <button type="button" data-testid="dialog-cancel" onClick={() => question.answer(false)}>
-            {question.cancel ?? text.general.cancel}
-          </button>
+          {!question.told && (
+            <button type="button" data-testid="dialog-cancel" onClick={() => question.answer(false)}>
+              {question.cancel ?? text.general.cancel}
+            </button>
+          )}
           <button
             type="submit"
             class={question.danger ? "danger" : "primary"}

@@ -1,5 +1,6 @@
 // Dragging in the tree: rows onto folders move, files from the desktop onto folders are uploaded.
 import { folderOf, isWithin, joinPath, nameOf } from "../parts/paths";
+import { gatherDrop } from "./gather";
 import type { Operations } from "./operations";
 import type { Row, Tree } from "./tree";
 
@@ -26,6 +27,7 @@ export function dropHandlers(row: Row, tree: Tree, operations: Operations) {
     onDragOver: (event: DragEvent) => {
       if (!takes(event)) return;
       event.preventDefault();
+      event.stopPropagation();
       mark(event, true);
     },
     onDragLeave: (event: DragEvent) => mark(event, false),
@@ -33,11 +35,32 @@ export function dropHandlers(row: Row, tree: Tree, operations: Operations) {
       mark(event, false);
       if (!takes(event)) return;
       event.preventDefault();
-      const files = [...(event.dataTransfer?.files ?? [])];
+      event.stopPropagation();
       const from = dragged;
       dragged = null;
-      if (files.length > 0) void operations.upload(folder, files);
+      const data = event.dataTransfer;
+      if (data?.types.includes("Files")) void operations.upload(folder, gatherDrop(data));
       else if (from !== null) void operations.move(from, joinPath(folder, nameOf(from)));
+    },
+  };
+}
+
+/** Beside the rows: files from the desktop go home. */
+export function dropHome(tree: Tree, operations: Operations) {
+  const takes = (event: DragEvent) =>
+    tree.home.peek() !== "" && (event.dataTransfer?.types.includes("Files") ?? false);
+  return {
+    onDragOver: (event: DragEvent) => {
+      if (!takes(event)) return;
+      event.preventDefault();
+      mark(event, true);
+    },
+    onDragLeave: (event: DragEvent) => mark(event, false),
+    onDrop: (event: DragEvent) => {
+      mark(event, false);
+      if (!takes(event) || !event.dataTransfer) return;
+      event.preventDefault();
+      void operations.upload(tree.home.peek(), gatherDrop(event.dataTransfer));
     },
   };
 }

@@ -1,14 +1,15 @@
 // What one can do to files: make, rename, move, copy, delete, download. Asks the person what it must, tells the server,
 // and tells the open tabs what became of their files.
 import { RequestError, type Connection } from "../connection/connection";
-import { offer, warnOf } from "../parts/notices";
+import { offer, warn, warnOf } from "../parts/notices";
 import { fileAddress, folderOf, freeName, isWithin, joinPath, nameOf, nameProblem } from "../parts/paths";
 import { askName, confirm } from "../parts/questions";
 import { text } from "../text";
 import { chooseFolder } from "./folder-chooser";
 import type { Row, Tree } from "./tree";
 import { openTrash } from "./trash-dialog";
-import { offerFiles, uploadFiles } from "./upload";
+import type { Gathered } from "./gather";
+import { offerFiles, upload } from "./upload";
 
 const words = text.fileDialog;
 
@@ -87,7 +88,8 @@ export class Operations {
     if (from === to || isWithin(to, from)) return;
     await attempt(async () => {
       await this.files.saveWithin(from);
-      await this.connection.request("entry.move", { from, to });
+      const { skipped } = await this.connection.request("entry.move", { from, to });
+      if (skipped) warn(text.action.skipped(skipped));
       this.files.moved(from, to);
       this.tree.moved(from, to);
       void this.tree.list(folderOf(from));
@@ -95,14 +97,15 @@ export class Operations {
     });
   }
 
-  async copy(from: string, folder: string): Promise<void> {
+  async copy(from: string, folder: string, isFolder = false): Promise<void> {
     await attempt(async () => {
       await this.files.saveWithin(from);
       const taken = await this.tree.namesIn(folder);
       const name = nameOf(from);
       const to = joinPath(folder, taken.has(name) ? freeName(name, taken, text.action.copyWord) : name);
-      await this.connection.request("entry.copy", { from, to });
-      this.files.open(to);
+      const { skipped } = await this.connection.request("entry.copy", { from, to });
+      if (skipped) warn(text.action.skipped(skipped));
+      if (!isFolder) this.files.open(to);
       await this.shownIn(folder, to);
     });
   }
@@ -170,13 +173,31 @@ export class Operations {
     link.click();
   }
 
-  chooseAndUpload(folder: string): void {
-    offerFiles((files) => void this.upload(folder, files));
+  /** Asked first whether there is such a zip: a download that fails shows nothing. */
+  async downloadFolder(path: string): Promise<void> {
+    await this.files.saveWithin(path);
+    const address = `${fileAddress(this.classSlug, path)}?zip=1`;
+    const link = document.createElement("a");
+    link.href = address;
+    link.download = `${nameOf(path)}.zip`;
+    await attempt(async () => {
+      const answer = await fetch(address, { method: "HEAD" });
+      if (answer.ok) link.click();
+      else warn(answer.status === 413 ? text.action.zipTooLarge : text.action.zipFailed(nameOf(path)));
+    });
   }
 
-  async upload(folder: string, files: readonly File[]): Promise<void> {
-    await uploadFiles(this.classSlug, folder, files, await this.tree.namesIn(folder));
-    this.tree.setOpen(folder, true);
+  chooseAndUpload(folder: string, folders = false): void {
+    offerFiles(folders, (gathered) => void this.upload(folder, gathered));
+  }
+
+  async upload(folder: string, gathered: Gathered | Promise<Gathered>): Promise<void> {
+    const port = { classSlug: this.classSlug, connection: this.connection };
+    await attempt(async () => {
+      if (!(await upload(port, folder, await gathered))) return;
+      await this.tree.list(folder);
+      this.tree.setOpen(folder, true);
+    });
   }
 
   private async describeFolder(path: string): Promise<string[]> {

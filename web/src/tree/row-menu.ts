@@ -18,7 +18,7 @@ export function rowMenu(row: Row, port: RowMenuPort): MenuItem[] {
   return row.kind === "folder" ? folderMenu(row, port) : fileMenu(row, port);
 }
 
-function folderMenu(row: Row, { operations }: RowMenuPort): MenuItem[] {
+function folderMenu(row: Row, { operations, tree }: RowMenuPort): MenuItem[] {
   const readOnly = row.writable ? undefined : words.readOnlyReason;
   return [
     {
@@ -39,6 +39,14 @@ function folderMenu(row: Row, { operations }: RowMenuPort): MenuItem[] {
       disabledReason: readOnly,
       testid: "menu-upload",
     },
+    {
+      label: words.uploadFolder,
+      action: () => operations.chooseAndUpload(row.path, true),
+      disabledReason: readOnly,
+      testid: "menu-upload-folder",
+    },
+    ...(row.fixed ? [] : copiesOf(row, operations, tree)),
+    ...zipOf(row, operations),
     ...changes(row, operations),
     ...trashOf(row, operations),
   ];
@@ -52,30 +60,42 @@ function trashOf(row: Row, operations: Operations): MenuItem[] {
 }
 
 function fileMenu(row: Row, { operations, tree, open, run }: RowMenuPort): MenuItem[] {
+  const first: MenuItem[] = [{ label: words.open, action: () => open(row.path), testid: "menu-open" }];
+  if (isPython(row.path)) first.push({ label: words.run, action: () => run(row.path), testid: "menu-run" });
+  const download = () => void operations.download(row.path);
+  return [
+    ...first,
+    ...copiesOf(row, operations, tree),
+    { label: words.download, action: download, testid: "menu-download" },
+    ...changes(row, operations),
+  ];
+}
+
+function copiesOf(row: Row, operations: Operations, tree: Tree): MenuItem[] {
   const folder = folderOf(row.path);
   const home = tree.home.peek();
+  const isFolder = row.kind === "folder";
   const copies: MenuItem[] = [
     {
       label: words.duplicate,
-      action: () => void operations.copy(row.path, folder),
+      action: () => void operations.copy(row.path, folder, isFolder),
       disabledReason: tree.canWriteIn(folder) ? undefined : words.readOnlyReason,
       separated: true,
       testid: "menu-duplicate",
     },
   ];
   if (folder !== home && home !== "") {
-    const action = () => void operations.copy(row.path, home);
+    const action = () => void operations.copy(row.path, home, isFolder);
     copies.push({ label: words.copyHome, action, testid: "menu-copy-home" });
   }
-  const first: MenuItem[] = [{ label: words.open, action: () => open(row.path), testid: "menu-open" }];
-  if (isPython(row.path)) first.push({ label: words.run, action: () => run(row.path), testid: "menu-run" });
-  const download = () => void operations.download(row.path);
-  return [
-    ...first,
-    ...copies,
-    { label: words.download, action: download, testid: "menu-download" },
-    ...changes(row, operations),
-  ];
+  return copies;
+}
+
+/** "Local" is the list of people, and no folder of anybody's. */
+function zipOf(row: Row, operations: Operations): MenuItem[] {
+  if (row.path === "Local") return [];
+  const action = () => void operations.downloadFolder(row.path);
+  return [{ label: words.downloadZip, action, separated: row.fixed, testid: "menu-zip" }];
 }
 
 function changes(row: Row, operations: Operations): MenuItem[] {

@@ -14,7 +14,7 @@ import { BookIcon, CheckIcon, HomeIcon, PeopleIcon, TaskIcon } from "../parts/ic
 import { extensionOf, isPython } from "../parts/paths";
 import { text } from "../text";
 import { isPicture } from "../parts/file-kind";
-import { dropHandlers } from "./dragging";
+import { dropHandlers, dropHome } from "./dragging";
 import type { Operations } from "./operations";
 import { rowMenu } from "./row-menu";
 import { rowKey, treeKey } from "./tree-keys";
@@ -62,6 +62,7 @@ export function TreeView(props: TreeViewProps) {
       data-testid="tree"
       ref={host}
       onKeyDown={onKeyDown}
+      {...dropHome(tree, operations)}
     >
       {rows.map((row) =>
         row.remark ? (
