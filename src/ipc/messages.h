@@ -82,6 +82,8 @@ enum {
         X(MESSAGE_FILE, message_file) \
         /* worker → web; payload and fd by operation */ \
         X(MESSAGE_FILE_DONE, message_file_done) \
+        /* worker → web: a folder that was listed has changed; payload: names in it, joined by NUL; none: any */ \
+        X(MESSAGE_FILE_NOTICED, message_file_noticed) \
         /* supervisor → zygote; fds: the keeper's end, the program's end, then cgroup.procs files */ \
         X(MESSAGE_PARK, message_park) \
         /* zygote → supervisor; fd: the keeper's pidfd */ \
@@ -275,6 +277,8 @@ struct message_file {
         uint64_t tag;
         uint32_t operation; /* enum file_operation */
         uint32_t condition; /* enum file_condition, of FILE_WRITE */
+        uint32_t followed;  /* of FILE_LIST: changes of this folder are to be told from now on */
+        uint32_t unused;
         uint64_t size;      /* of FILE_WRITE: no more than this */
         struct file_version version;
         struct file_usage quota; /* of FILE_WRITE, FILE_MAKE_FOLDER: what the tree may hold afterwards; 0: any number */
@@ -295,6 +299,10 @@ struct message_file_done {
         struct file_usage trashed;   /* of FILE_USAGE: how much of it lies in the trash */
         uint32_t over_quota;         /* result is -EDQUOT for what the request called its quota, not the disk's */
         char trash[TRASH_ID_BYTES];  /* of FILE_TRASH */
+};
+
+struct message_file_noticed {
+        char path[PATH_BYTES]; /* of the folder */
 };
 
 enum file_kind { FILE_KIND_FOLDER, FILE_KIND_FILE, FILE_KIND_LINK, FILE_KIND_OTHER };

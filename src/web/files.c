@@ -124,6 +124,54 @@ void files_changed(struct classroom *classroom, const char *path) {
         documents_noticed(classroom, path);
 }
 
+/* One that is too long to be named is open nowhere. */
+static void notice(struct classroom *classroom, const struct place *tree, const char *path) {
+        char whole[PATH_BYTES];
+        if (place_path(tree, path, whole))
+                documents_noticed(classroom, whole);
+}
+
+static void notice_name(struct classroom *classroom, const struct place *folder, const char *name) {
+        char path[PATH_BYTES];
+        if (snprintf(path, sizeof path, "%s%s%s", folder->path, *folder->path ? "/" : "", name) < (int) sizeof path)
+                notice(classroom, folder, path);
+}
+
+void files_folder_noticed(struct server *server, const struct tree *tree, const char *folder, const char *const *names,
+                          size_t count) {
+        struct classroom *classroom = classroom_find(server, tree->class_slug);
+        struct place place = { .kind = PLACE_TREE, .tree = tree->kind };
+        char path[PATH_BYTES];
+        if (tree->kind == TREE_PERSONAL)
+                memcpy(place.owner_folder, tree->folder, sizeof place.owner_folder);
+        if (!classroom || !place_path(&place, folder, path))
+                return;
+        snprintf(place.path, sizeof place.path, "%s", folder);
+        for (size_t i = 0; i < count; i++)
+                notice_name(classroom, &place, names[i]);
+        if (count == 0)
+                notice(classroom, &place, folder);
+        classroom_tell(classroom, ACTION_SEE, &place, json_pack("{s:s, s:s}", "type", "tree.changed", "path", path));
+}
+
+void files_unwatched(struct server *server, const struct tree *tree) {
+        struct classroom *classroom = classroom_find(server, tree->class_slug);
+        struct place place = { .kind = PLACE_TREE, .tree = tree->kind };
+        if (!classroom)
+                return;
+        if (tree->kind == TREE_PERSONAL)
+                memcpy(place.owner_folder, tree->folder, sizeof place.owner_folder);
+        for (size_t i = 0; i < (tree->kind == TREE_PERSONAL ? 1 : WORKSPACE_SHARED_FOLDERS); i++) {
+                char path[PATH_BYTES];
+                const char *part = tree->kind == TREE_PERSONAL ? "" : workspace_shared_folders[i];
+                snprintf(place.path, sizeof place.path, "%s", part);
+                if (place_path(&place, part, path))
+                        classroom_tell(classroom, ACTION_SEE, &place,
+                                       json_pack("{s:s, s:s, s:b}", "type", "tree.changed", "path", path, "below",
+                                                 true));
+        }
+}
+
 /* tree.list */
 
 static void add_entry(json_t *entries, const char *name, const char *kind, uint64_t size, int64_t modified,
@@ -192,7 +240,7 @@ static void on_listed(void *context, struct workspace_answer *answer) {
 }
 
 static int ask_list(struct request *request, struct workspace *workspace) {
-        return workspace_list(workspace, request->place.path, on_listed, request);
+        return workspace_list(workspace, request->place.path, true, on_listed, request);
 }
 
 void files_list(struct request *request) {

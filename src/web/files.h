@@ -27,6 +27,13 @@ char *files_quota_sentence(const struct request *request, const struct workspace
 void files_tell(struct classroom *classroom, const char *path);
 void files_changed(struct classroom *classroom, const char *path);
 
+/* A worker noticed what a program did in a folder (of the tree) that was listed: all who may see it are told, and
+ * the open documents of each name; where none is known, all in the folder, in which anything may have changed. */
+void files_folder_noticed(struct server *server, const struct tree *tree, const char *folder, const char *const *names,
+                          size_t count);
+/* The worker of a tree died: nobody looks after its folders, until they are listed again. */
+void files_unwatched(struct server *server, const struct tree *tree);
+
 /* The protocol's word. */
 const char *files_kind_name(enum file_kind kind);
 

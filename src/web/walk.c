@@ -61,7 +61,7 @@ static void on_worker(void *context, struct worker *worker, int result) {
                 if (folder != WALK_TOP && !walk_path(walk, folder, walk->path, path))
                         result = -ENAMETOOLONG;
                 else
-                        result = workspace_list(worker_workspace(worker), path, on_listed, walk);
+                        result = workspace_list(worker_workspace(worker), path, false, on_listed, walk);
                 if (result == 0)
                         return;
                 worker_release(steal_pointer(&walk->worker), result == -EPIPE);

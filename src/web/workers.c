@@ -1,4 +1,6 @@
 #include "workers.h"
+#include "client.h"
+#include "files.h"
 #include "table.h"
 
 #include "../base/log.h"
@@ -173,11 +175,18 @@ void worker_release(struct worker *worker, bool dead) {
                 retire(worker);
 }
 
+static void on_noticed(void *context, const char *folder, const char *const *names, size_t count) {
+        struct worker *worker = context;
+        files_folder_noticed(worker->workers->server, &worker->tree, folder, names, count);
+}
+
 static void on_gone(void *context, const struct error *why) {
         struct worker *worker = context;
         log_event(LOG_WARNING, "worker.gone", "class", worker->tree.class_slug, "folder", worker->tree.folder, "error",
                   why->text, NULL);
         retire(worker);
+        if (!worker->workers->closing)
+                files_unwatched(worker->workers->server, &worker->tree);
 }
 
 void workers_opened(struct workers *workers, struct message *message) {
@@ -202,7 +211,13 @@ void workers_opened(struct workers *workers, struct message *message) {
                 worker_release(worker, false);
                 return;
         }
+        workspace_on_noticed(worker->workspace, on_noticed);
         answer_waiting(worker, 0);
+}
+
+/* While somebody of the class has a page open, it may show this tree, and then the worker looks after it. */
+static bool has_watchers(const struct worker *worker) {
+        return classroom_find(worker->workers->server, worker->tree.class_slug) != NULL;
 }
 
 void workers_sweep(struct workers *workers) {
@@ -212,7 +227,7 @@ void workers_sweep(struct workers *workers) {
                 next = TAILQ_NEXT(worker, link);
                 if (now - worker->last_used < WORKER_IDLE_MILLISECONDS)
                         break; /* the rest was used later */
-                if (worker->users == 0 && worker->workspace)
+                if (worker->users == 0 && worker->workspace && !has_watchers(worker))
                         retire(worker);
         }
 }

@@ -27,6 +27,7 @@ struct workspace {
         struct channel *channel; /* NULL: the worker is gone */
         struct file_usage quota; /* goes with each request that may add something */
         workspace_gone_function *on_gone;
+        workspace_noticed_function *on_noticed;
         void *context;
         uint64_t last_tag;
         struct pending pending[WORKSPACE_PENDING_MAXIMUM];
@@ -221,8 +222,32 @@ static void answer_oldest(struct workspace *workspace, struct message *message) 
         close_fd(&answer.fd);
 }
 
+/* False where it is nonsense. `workspace` may be destroyed when this returns. */
+static bool take_noticed(struct workspace *workspace, const struct message *message) {
+        const struct message_file_noticed *noticed = message->body;
+        const char *names[WORKSPACE_NAMES_MAXIMUM], *at = message->payload, *end = at + message->payload_size;
+        size_t count = 0;
+        if (message->fd_count > 0 || !message_text_ok(noticed->path) ||
+            workspace_path_check(TREE_PERSONAL, noticed->path) < 0 ||
+            (message->payload_size > 0 && end[-1] != '\0'))
+                return false;
+        for (; at < end; at += strlen(at) + 1) {
+                if (count == array_length(names) || !workspace_name_ok(at, strlen(at)))
+                        return false;
+                names[count++] = at;
+        }
+        if (workspace->on_noticed)
+                workspace->on_noticed(workspace->context, noticed->path, names, count);
+        return true;
+}
+
 static void on_message(void *context, struct message *message) {
         struct workspace *workspace = context;
+        if (message->type == MESSAGE_FILE_NOTICED) {
+                if (!take_noticed(workspace, message))
+                        cut_off(workspace, "a worker noticed what cannot be");
+                return;
+        }
         const struct message_file_done *done = message->body;
         const char *wrong = what_is_wrong(workspace, message);
         if (!wrong && message->payload_size > 0 && is_listing(workspace->pending[workspace->first].operation) &&
@@ -243,12 +268,16 @@ int workspace_create(struct loop *loop, int fd, workspace_gone_function *on_gone
         workspace->on_gone = on_gone;
         workspace->context = context;
         workspace->records.limit = RECORDS_LIMIT;
-        int result = channel_create(loop, fd, MESSAGE_BIT(MESSAGE_FILE_DONE), on_message, on_close, workspace,
+        int result = channel_create(loop, fd, MESSAGE_BIT(MESSAGE_FILE_DONE) | MESSAGE_BIT(MESSAGE_FILE_NOTICED), on_message, on_close, workspace,
                                     &workspace->channel, error);
         if (result < 0)
                 return result;
         *ret_workspace = steal_pointer(&workspace);
         return 0;
+}
+
+void workspace_on_noticed(struct workspace *workspace, workspace_noticed_function *function) {
+        workspace->on_noticed = function;
 }
 
 void workspace_destroy(struct workspace *workspace) {
@@ -290,8 +319,11 @@ static int send_simple(struct workspace *workspace, enum file_operation operatio
         return send_request(workspace, &file, path, other, -1, &pending);
 }
 
-int workspace_list(struct workspace *workspace, const char *path, workspace_function *function, void *context) {
-        return send_simple(workspace, FILE_LIST, path, NULL, function, context);
+int workspace_list(struct workspace *workspace, const char *path, bool followed, workspace_function *function,
+                   void *context) {
+        struct message_file file = { .followed = followed };
+        struct pending pending = { .operation = FILE_LIST, .function = function, .context = context };
+        return send_request(workspace, &file, path, NULL, -1, &pending);
 }
 
 int workspace_open_file(struct workspace *workspace, const char *path, workspace_function *function, void *context) {

@@ -173,6 +173,9 @@ static const int permitted_calls[] = {
         SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(getdents64),
         SCMP_SYS(mkdirat), SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(linkat),
         SCMP_SYS(fchmod), SCMP_SYS(fchmodat), SCMP_SYS(fsync),
+        /* the lookout */
+        SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch),
+        SCMP_SYS(inotify_rm_watch), SCMP_SYS(fstatfs),
         /* the C library's own: memory, clocks, errors, the end */
         SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getrandom),
         SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(rt_sigprocmask),

@@ -3,11 +3,15 @@
  * person asked for in vain is an answer.
  */
 #include "confine.h"
+#include "lookout.h"
 #include "tree.h"
+
+#include <poll.h>
 
 struct request {
         const struct tree *tree;
         struct ledger *ledger;
+        struct lookout *lookout;
         const struct message_file *file;
         const char *other; /* of FILE_MOVE, and an id of the trash */
         int content;       /* of FILE_WRITE; the message's */
@@ -44,6 +48,8 @@ static int do_list(struct request *request) {
         int result =
                 tree_list(request->tree, request->file->path, send_records, request, &request->done->entries_left_out);
         request->done->more = 0;
+        if (result == 0 && request->file->followed)
+                lookout_add(request->lookout, request->file->path);
         return result;
 }
 
@@ -69,6 +75,7 @@ static int do_write(struct request *request) {
                                     &request->done->version);
         if (result == 0)
                 ledger_add(request->ledger, &growth);
+        lookout_own(request->lookout, request->file->path);
         return result;
 }
 
@@ -79,15 +86,21 @@ static int do_make_folder(struct request *request) {
                 result = tree_make_folder(request->tree, request->file->path);
         if (result == 0)
                 ledger_add(request->ledger, &growth);
+        lookout_own(request->lookout, request->file->path);
         return result;
 }
 
 static int do_move(struct request *request) {
-        return tree_move(request->tree, request->file->path, request->other);
+        int result = tree_move(request->tree, request->file->path, request->other);
+        lookout_own(request->lookout, request->file->path);
+        lookout_own(request->lookout, request->other);
+        return result;
 }
 
 static int do_delete(struct request *request) {
-        return tree_delete(request->tree, request->file->path);
+        int result = tree_delete(request->tree, request->file->path);
+        lookout_own(request->lookout, request->file->path);
+        return result;
 }
 
 static int do_usage(struct request *request) {
@@ -98,7 +111,9 @@ static int do_usage(struct request *request) {
 }
 
 static int do_trash(struct request *request) {
-        return tree_trash(request->tree, request->file->path, request->done->trash);
+        int result = tree_trash(request->tree, request->file->path, request->done->trash);
+        lookout_own(request->lookout, request->file->path);
+        return result;
 }
 
 static int do_trash_list(struct request *request) {
@@ -111,6 +126,8 @@ static int do_trash_list(struct request *request) {
 static int do_trash_restore(struct request *request) {
         int result = tree_trash_restore(request->tree, request->file->path, request->other, request->where);
         request->where_size = result < 0 ? 0 : strlen(request->where);
+        if (result == 0)
+                lookout_own(request->lookout, request->where);
         return result;
 }
 
@@ -145,7 +162,8 @@ static int check_request(const struct message *message, struct error *error) {
         return 0;
 }
 
-static int serve_one(const struct tree *tree, struct ledger *ledger, struct message *message, struct error *error) {
+static int serve_one(const struct tree *tree, struct ledger *ledger, struct lookout *lookout, struct message *message,
+                     struct error *error) {
         int result = check_request(message, error);
         if (result < 0)
                 return result;
@@ -155,6 +173,7 @@ static int serve_one(const struct tree *tree, struct ledger *ledger, struct mess
         struct message_file_done done = { .tag = file->tag };
         struct request request = { .tree = tree,
                                    .ledger = ledger,
+                                   .lookout = lookout,
                                    .file = file,
                                    .other = other,
                                    .content = message->fds[0],
@@ -170,21 +189,54 @@ static int serve_one(const struct tree *tree, struct ledger *ledger, struct mess
         return request.channel_failed ? -error->number : 0;
 }
 
+static int tell_noticed(void *context, const char *folder, const char *names, size_t size) {
+        struct message_file_noticed noticed = { 0 };
+        snprintf(noticed.path, sizeof noticed.path, "%s", folder);
+        return message_send(CONFINED_CHANNEL, MESSAGE_FILE_NOTICED, &noticed, names, size, NULL, 0, context);
+}
+
+/* Returns when a request has come, or the channel was closed. */
+static int keep_lookout(struct lookout *lookout, struct error *error) {
+        for (;;) {
+                struct pollfd fds[] = { { .fd = CONFINED_CHANNEL, .events = POLLIN },
+                                        { .fd = lookout_descriptor(lookout), .events = POLLIN } };
+                if (poll(fds, array_length(fds), lookout_timeout(lookout)) < 0 && errno != EINTR)
+                        return error_set(error, errno, "waiting for requests");
+                /* Also while requests come without a pause. */
+                int result = lookout_turn(lookout, tell_noticed, error);
+                if (result < 0 || fds[0].revents)
+                        return result;
+        }
+}
+
+static void destroy_lookout(struct lookout **lookout) {
+        lookout_destroy(*lookout);
+}
+
 enum { EXPIRE_MILLISECONDS = 3600000 };
+
+static int serve_next(const struct tree *tree, struct ledger *ledger, struct lookout *lookout, uint8_t *storage,
+                      struct error *error) {
+        struct message message;
+        int result = keep_lookout(lookout, error);
+        if (result == 0)
+                result = message_receive(CONFINED_CHANNEL, MESSAGE_BIT(MESSAGE_FILE), storage, &message, error);
+        if (result <= 0)
+                return result;
+        result = serve_one(tree, ledger, lookout, &message, error);
+        message_close_fds(&message);
+        return result < 0 ? result : 1;
+}
 
 /* 0 when the channel was closed; a peer that closes it while we answer has done just that. */
 static int serve(const struct tree *tree, struct error *error) {
         free_scoped uint8_t *storage = reallocate_array(NULL, IPC_MESSAGE_MAXIMUM, 1);
+        cleanup(destroy_lookout) struct lookout *lookout = lookout_create(tree, LOOKOUT_FOLDERS_MAXIMUM);
         struct ledger ledger = { 0 };
         uint64_t expire_at = 0;
         for (;;) {
-                struct message message;
-                int result = message_receive(CONFINED_CHANNEL, MESSAGE_BIT(MESSAGE_FILE), storage, &message, error);
+                int result = serve_next(tree, &ledger, lookout, storage, error);
                 if (result <= 0)
-                        return result;
-                result = serve_one(tree, &ledger, &message, error);
-                message_close_fds(&message);
-                if (result < 0)
                         return result == -EPIPE || result == -ECONNRESET ? 0 : result;
                 if (now_milliseconds() < expire_at)
                         continue;

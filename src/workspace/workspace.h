@@ -177,9 +177,17 @@ typedef void workspace_function(void *context, struct workspace_answer *answer);
  * by its owner, now or later. */
 typedef void workspace_gone_function(void *context, const struct error *why);
 
+/* Somebody else, a program, changed a folder that was listed to be followed. `count` 0: anything in it. For as long as the
+ * worker lives it looks after the WORKSPACE_FOLLOWED_MAXIMUM folders that were listed last; see lookout.h. */
+typedef void workspace_noticed_function(void *context, const char *folder, const char *const *names, size_t count);
+enum { WORKSPACE_FOLLOWED_MAXIMUM = 512, WORKSPACE_NAMES_MAXIMUM = 32 };
+
 /* Takes the descriptor (the web server's end) over, also on failure. */
 int workspace_create(struct loop *loop, int fd, workspace_gone_function *on_gone, void *context,
                      struct workspace **ret_workspace, struct error *error) must_check;
+
+/* Called with the same context as on_gone. At first nobody is told. */
+void workspace_on_noticed(struct workspace *workspace, workspace_noticed_function *function);
 
 /* Answers what is pending with -EPIPE before it returns; does not call on_gone. The worker ends by itself. Safe inside
  * any of the workspace's callbacks. NULL is fine. */
@@ -190,7 +198,7 @@ void workspace_destroy(struct workspace *workspace);
  * 1,024 bytes), or an error of making the memfd. They are served in the order in which they were made. */
 enum { WORKSPACE_PENDING_MAXIMUM = 64 };
 
-int workspace_list(struct workspace *workspace, const char *path, workspace_function *function,
+int workspace_list(struct workspace *workspace, const char *path, bool followed, workspace_function *function,
                    void *context) must_check;
 int workspace_open_file(struct workspace *workspace, const char *path, workspace_function *function,
                         void *context) must_check;

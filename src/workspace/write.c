@@ -108,6 +108,7 @@ static int write_whole(struct writing *writing, int content) {
                 return result;
         if (fchmod(writing->fd, writing->mode) < 0 || fsync(writing->fd) < 0)
                 return -errno;
+        close_fd(&writing->fd); /* under its hidden name: else the lookout would take it for a program's writing */
         return put_in_place(writing);
 }
 
@@ -125,7 +126,7 @@ int tree_write(const struct tree *tree, const struct message_file *request, int 
         if (result < 0)
                 return result;
         struct stat status;
-        if (fstat(writing.fd, &status) < 0) /* after the rename, which changes the ctime */
+        if (fstat(writing.reading, &status) < 0) /* after the rename, which changes the ctime */
                 return -errno;
         *ret_version = tree_version(&status);
         *ret_fd = steal_fd(&writing.reading);

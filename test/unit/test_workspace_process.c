@@ -106,7 +106,7 @@ static void test_killed_worker(void **state) {
         assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
         assert_int_equal(kill(fixture->worker, SIGSTOP), 0);
         struct outcome *outcome = &fixture->outcome;
-        assert_int_equal(workspace_list(fixture->workspace, "", take_answer, fixture), 0);
+        assert_int_equal(workspace_list(fixture->workspace, "", false, take_answer, fixture), 0);
         assert_int_equal(kill(fixture->worker, SIGKILL), 0);
         wait_for_answer(fixture);
         assert_int_equal(outcome->result, -EPIPE);
@@ -163,8 +163,8 @@ static void test_bounded(void **state) {
         struct fixture *fixture = *state;
         struct counting counting = { .fixture = fixture };
         for (int i = 0; i < WORKSPACE_PENDING_MAXIMUM; i++)
-                assert_int_equal(workspace_list(fixture->workspace, "", count_answer, &counting), 0);
-        assert_int_equal(workspace_list(fixture->workspace, "", count_answer, &counting), -EBUSY);
+                assert_int_equal(workspace_list(fixture->workspace, "", false, count_answer, &counting), 0);
+        assert_int_equal(workspace_list(fixture->workspace, "", false, count_answer, &counting), -EBUSY);
         assert_int_equal(counting.answers, 0);
         stop_worker(fixture);
         assert_int_equal(counting.answers, WORKSPACE_PENDING_MAXIMUM);
@@ -183,8 +183,8 @@ static void destroy_inside(void *context, struct workspace_answer *answer) {
 static void test_destroyed_inside_an_answer(void **state) {
         struct fixture *fixture = *state;
         struct counting counting = { .fixture = fixture };
-        assert_int_equal(workspace_list(fixture->workspace, "", destroy_inside, &counting), 0);
-        assert_int_equal(workspace_list(fixture->workspace, "", count_answer, &counting), 0);
+        assert_int_equal(workspace_list(fixture->workspace, "", false, destroy_inside, &counting), 0);
+        assert_int_equal(workspace_list(fixture->workspace, "", false, count_answer, &counting), 0);
         assert_int_equal(loop_run(fixture->loop, NULL), 0);
         assert_int_equal(counting.answers, 2);
         assert_int_equal(counting.failures, 1);
@@ -232,7 +232,7 @@ static void assert_cut_off(struct fixture *fixture, bool listing, struct message
         free_scoped struct false_worker *false_worker = allocate(sizeof *false_worker);
         start_false_worker(false_worker, fixture);
         fixture->outcome.done = false;
-        int sent = listing ? workspace_list(fixture->workspace, "", take_answer, fixture)
+        int sent = listing ? workspace_list(fixture->workspace, "", false, take_answer, fixture)
                            : workspace_open_file(fixture->workspace, "x", take_answer, fixture);
         assert_int_equal(sent, 0);
         done.tag += receive_request(false_worker);

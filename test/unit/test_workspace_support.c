@@ -192,7 +192,7 @@ static int wait_if_sent(struct fixture *fixture, int sent) {
 #define request(fixture, call) (forget_outcome(&(fixture)->outcome), wait_if_sent(fixture, call))
 
 int do_list(struct fixture *fixture, const char *path) {
-        return request(fixture, workspace_list(fixture->workspace, path, take_answer, fixture));
+        return request(fixture, workspace_list(fixture->workspace, path, false, take_answer, fixture));
 }
 
 int do_open(struct fixture *fixture, const char *path) {

@@ -55,8 +55,9 @@ export class Tree {
   ) {
     const remembered = recall(this.memoryKey, isStringList);
     this.expanded = signal<ReadonlySet<string> | null>(remembered ? new Set(remembered) : null);
-    connection.on("tree.changed", ({ path }) => {
-      if (this.listings.peek().has(path)) void this.list(path);
+    connection.on("tree.changed", ({ path, below }) => {
+      for (const listed of this.listings.peek().keys())
+        if (listed === path || (below && isWithin(listed, path))) void this.list(listed);
     });
   }
 
