@@ -76,9 +76,9 @@ void place_personal(const char *folder, struct place *ret_place) {
 }
 
 bool place_path(const struct place *place, const char *path, char ret_path[PATH_BYTES]) {
-        int size = place->tree == TREE_SHARED
-                           ? snprintf(ret_path, PATH_BYTES, "%s", path)
-                           : snprintf(ret_path, PATH_BYTES, "Local/%s%s%s", place->owner_folder, *path ? "/" : "", path);
+        int size = place->tree == TREE_SHARED ? snprintf(ret_path, PATH_BYTES, "%s", path)
+                                              : snprintf(ret_path, PATH_BYTES, "Local/%s%s%s", place->owner_folder,
+                                                         *path ? "/" : "", path);
         return size >= 0 && size < PATH_BYTES;
 }
 

@@ -279,7 +279,7 @@ struct message_file {
         uint32_t condition; /* enum file_condition, of FILE_WRITE */
         uint32_t followed;  /* of FILE_LIST: changes of this folder are to be told from now on */
         uint32_t unused;
-        uint64_t size;      /* of FILE_WRITE: no more than this */
+        uint64_t size; /* of FILE_WRITE: no more than this */
         struct file_version version;
         struct file_usage quota; /* of FILE_WRITE, FILE_MAKE_FOLDER: what the tree may hold afterwards; 0: any number */
         char path[PATH_BYTES];

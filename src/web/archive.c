@@ -1,14 +1,14 @@
 /*
  * A folder as a .zip, while it is made.
  *
- * The list of what goes in is made first (walk.c), so that what is too much is refused before a byte is sent. Then entry
- * after entry: the tree's worker opens, the pool reads and compresses, libmicrohttpd sends; one piece at a time, and the
- * next only when the last is on its way. So a slow client costs a buffer and nobody's worker, and one that goes away
- * is noticed at the next piece. While a piece is being made the exchange is suspended, and what is suspended is not
- * freed: so nothing here can be freed in the middle.
+ * The list of what goes in is made first (walk.c), so that what is too much is refused before a byte is sent. Then
+ * entry after entry: the tree's worker opens, the pool reads and compresses, libmicrohttpd sends; one piece at a time,
+ * and the next only when the last is on its way. So a slow client costs a buffer and nobody's worker, and one that goes
+ * away is noticed at the next piece. While a piece is being made the exchange is suspended, and what is suspended is
+ * not freed: so nothing here can be freed in the middle.
  *
- * A file that shrinks, or goes, is as short, or not there; one that grows is cut at what the list said. What is left out
- * (links, pipes, what cannot be read) is named in a last file of the zip.
+ * A file that shrinks, or goes, is as short, or not there; one that grows is cut at what the list said. What is left
+ * out (links, pipes, what cannot be read) is named in a last file of the zip.
  */
 #include "archive.h"
 #include "walk.h"
@@ -18,8 +18,8 @@
 #include <sys/stat.h>
 
 enum {
-        PIECE = 256 << 10,       /* read at once */
-        OUT_ENOUGH = 64 << 10,   /* then it is sent first */
+        PIECE = 256 << 10,     /* read at once */
+        OUT_ENOUGH = 64 << 10, /* then it is sent first */
         LEFT_OUT_TEXT = 16 << 10,
 };
 
@@ -157,8 +157,8 @@ static bool make_entry(struct archive *archive) {
                 read_on(archive);
                 return true;
         }
-        if ((!folder && !file) || !walk_path(&archive->walk, archive->at, folder ? archive->name : archive->walk.path,
-                                             archive->path)) {
+        if ((!folder && !file) ||
+            !walk_path(&archive->walk, archive->at, folder ? archive->name : archive->walk.path, archive->path)) {
                 leave_out(archive);
                 next_entry(archive);
                 return false;
@@ -178,7 +178,8 @@ static void make_left_out(struct archive *archive) {
         archive->left_out_count += archive->walk.left_out;
         archive->stage = STAGE_DIRECTORY;
         archive->at = 0;
-        if (archive->left_out_count > 0 && zip_begin_file(&archive->zip, entry, left_out_name, wall_milliseconds()) == 0) {
+        if (archive->left_out_count > 0 &&
+            zip_begin_file(&archive->zip, entry, left_out_name, wall_milliseconds()) == 0) {
                 free_scoped char *tail = format_string("\n%zu in all\n", archive->left_out_count);
                 zip_write(&archive->zip, entry, head, sizeof head - 1);
                 if (buffer_size(&archive->left_out) > 0)

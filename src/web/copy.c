@@ -159,8 +159,7 @@ static void next_entry(struct copying *copying) {
                 enum file_kind kind = copying->walk.entries[copying->at].kind;
                 bool folder = kind == FILE_KIND_FOLDER;
                 const char *base = folder ? copying->hidden : request->place.path;
-                if ((folder || kind == FILE_KIND_FILE) &&
-                    walk_path(&copying->walk, copying->at, base, copying->path)) {
+                if ((folder || kind == FILE_KIND_FILE) && walk_path(&copying->walk, copying->at, base, copying->path)) {
                         files_ask(request, folder ? &request->other : &request->place,
                                   folder ? ask_make_folder : ask_open, false);
                         return;

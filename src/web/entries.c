@@ -132,7 +132,8 @@ static int ask_open_source(struct request *request, struct workspace *workspace)
 
 void files_copy(struct request *request) {
         if (request->place.kind != PLACE_TREE)
-                request_fail(request, "failed", "from", "This folder belongs to the class, and only what is in it can be copied.");
+                request_fail(request, "failed", "from",
+                             "This folder belongs to the class, and only what is in it can be copied.");
         else if (may_change(request, &request->other, "to"))
                 files_ask(request, &request->place, ask_open_source, true);
 }

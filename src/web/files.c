@@ -166,9 +166,9 @@ void files_unwatched(struct server *server, const struct tree *tree) {
                 const char *part = tree->kind == TREE_PERSONAL ? "" : workspace_shared_folders[i];
                 snprintf(place.path, sizeof place.path, "%s", part);
                 if (place_path(&place, part, path))
-                        classroom_tell(classroom, ACTION_SEE, &place,
-                                       json_pack("{s:s, s:s, s:b}", "type", "tree.changed", "path", path, "below",
-                                                 true));
+                        classroom_tell(
+                                classroom, ACTION_SEE, &place,
+                                json_pack("{s:s, s:s, s:b}", "type", "tree.changed", "path", path, "below", true));
         }
 }
 
@@ -261,12 +261,11 @@ static void on_usage(void *context, struct workspace_answer *answer) {
         if (!files_answer(request, answer, path_of(request)))
                 return;
         struct file_usage quota = files_quota(request->server, &request->classroom->roster->course, &request->place);
-        request_reply(request,
-                      json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "path", path_of(request), "bytes",
-                                (json_int_t) less(answer->usage.bytes, answer->trashed.bytes), "files",
-                                (json_int_t) less(answer->usage.files, answer->trashed.files), "trash",
-                                (json_int_t) answer->trashed.bytes, "most_bytes", (json_int_t) quota.bytes,
-                                "most_files", (json_int_t) quota.files));
+        request_reply(request, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "path", path_of(request), "bytes",
+                                         (json_int_t) less(answer->usage.bytes, answer->trashed.bytes), "files",
+                                         (json_int_t) less(answer->usage.files, answer->trashed.files), "trash",
+                                         (json_int_t) answer->trashed.bytes, "most_bytes", (json_int_t) quota.bytes,
+                                         "most_files", (json_int_t) quota.files));
 }
 
 static int ask_usage(struct request *request, struct workspace *workspace) {

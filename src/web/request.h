@@ -54,7 +54,7 @@ struct request {
         struct file_version version;
         struct error error;
         struct copying *copying; /* owned; of a folder */
-        char *text; /* owned: an answer that the pool encoded */
+        char *text;              /* owned: an answer that the pool encoded */
         size_t text_size;
         int result;
 };
@@ -89,7 +89,8 @@ int64_t request_integer(const struct request *request, const char *name);
 json_t *request_hello(struct client *client);
 
 /* The handlers, by file. */
-request_function files_list, files_usage, files_open, files_save, files_make_folder, files_move, files_copy, files_delete;
+request_function files_list, files_usage, files_open, files_save, files_make_folder, files_move, files_copy,
+        files_delete;
 request_function documents_open, documents_push, documents_cursor, documents_save, documents_close, documents_disk,
         documents_resolve, history_list, history_text, history_updates;
 request_function trash_list, trash_restore, trash_delete;

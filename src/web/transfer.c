@@ -18,7 +18,7 @@ struct transfer {
         struct tree tree;
         struct worker *worker; /* in use */
         bool zip;
-        bool upload;           /* counted among the server's uploads */
+        bool upload; /* counted among the server's uploads */
         bool overwrite;
         int fd; /* of an upload: what has come so far (memory, so that no slow sender holds a worker) */
         uint64_t size;

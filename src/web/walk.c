@@ -76,8 +76,7 @@ static void on_worker(void *context, struct worker *worker, int result) {
 }
 
 static void step(struct walk *walk) {
-        while (walk->next > 0 && walk->next <= walk->count &&
-               walk->entries[walk->next - 1].kind != FILE_KIND_FOLDER)
+        while (walk->next > 0 && walk->next <= walk->count && walk->entries[walk->next - 1].kind != FILE_KIND_FOLDER)
                 walk->next++;
         if (walk->next > walk->count)
                 end(walk, 0);
@@ -85,8 +84,8 @@ static void step(struct walk *walk) {
                 workers_use(walk->server->workers, &walk->tree, on_worker, walk);
 }
 
-int walk_begin(struct walk *walk, struct server *server, const struct tree *tree, const char *path,
-               loop_function *done, void *context) {
+int walk_begin(struct walk *walk, struct server *server, const struct tree *tree, const char *path, loop_function *done,
+               void *context) {
         if (walks == WALKS_AT_ONCE)
                 return -EBUSY;
         walks++;

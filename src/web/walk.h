@@ -39,8 +39,8 @@ struct walk {
 #define WALK_TOP UINT32_MAX
 
 /* Calls `done` once, perhaps at once. -EBUSY: too many are under way; then it is not called. */
-int walk_begin(struct walk *walk, struct server *server, const struct tree *tree, const char *path,
-               loop_function *done, void *context) must_check;
+int walk_begin(struct walk *walk, struct server *server, const struct tree *tree, const char *path, loop_function *done,
+               void *context) must_check;
 /* Not while it is under way. A zeroed one is fine. */
 void walk_finish(struct walk *walk);
 /* "base/a/b" of an entry b in a. False: longer than a path can be. */

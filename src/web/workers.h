@@ -2,8 +2,9 @@
  * workers: the workspace workers in use, one a tree.
  *
  * The monitor opens them (only it has the right to), we keep them while they are used and WORKER_IDLE_MILLISECONDS
- * longer, or for as long as anybody of the class has a page open (they look after what pages show), at most WORKERS_MAXIMUM: the least recently used idle one gives way. Whoever comes while one is being opened
- * waits for it. One that dies is opened anew at the next request.
+ * longer, or for as long as anybody of the class has a page open (they look after what pages show), at most
+ * WORKERS_MAXIMUM: the least recently used idle one gives way. Whoever comes while one is being opened waits for it.
+ * One that dies is opened anew at the next request.
  */
 #pragma once
 

@@ -7,14 +7,14 @@ enum {
         DESCRIPTOR = 0x08074b50,
         DIRECTORY_HEADER = 0x02014b50,
         DIRECTORY_END = 0x06054b50,
-        NEEDED = 20,                /* version 2.0: folders, deflate */
-        MADE_BY = 3 << 8 | NEEDED,  /* Unix: the upper half of the attributes is a mode */
+        NEEDED = 20,               /* version 2.0: folders, deflate */
+        MADE_BY = 3 << 8 | NEEDED, /* Unix: the upper half of the attributes is a mode */
         SIZES_FOLLOW = 1 << 3,
         NAMES_ARE_UTF8 = 1 << 11,
         DEFLATED = 8,
         TIME_EXTRA = 0x5455,
         TIME_EXTRA_BYTES = 9,
-        LEVEL = 3,                  /* a class's files are small, its processors few */
+        LEVEL = 3, /* a class's files are small, its processors few */
         STEP = 16384,
 };
 
@@ -76,7 +76,7 @@ static void put_name(struct zip *zip, const struct zip_entry *entry, const char 
 static void begin(struct zip *zip, struct zip_entry *entry, const char *name, int64_t modified, bool folder) {
         int64_t seconds = modified / 1000;
         *entry = (struct zip_entry){ .offset = (uint32_t) zip->offset,
-                                     .stamp = seconds < 0            ? 0
+                                     .stamp = seconds < 0           ? 0
                                               : seconds > INT32_MAX ? INT32_MAX
                                                                     : (uint32_t) seconds,
                                      .there = true,
@@ -92,8 +92,9 @@ void zip_add_folder(struct zip *zip, struct zip_entry *entry, const char *name, 
 }
 
 int zip_begin_file(struct zip *zip, struct zip_entry *entry, const char *name, int64_t modified) {
-        int result = zip->compressing ? deflateReset(&zip->stream)
-                                      : deflateInit2(&zip->stream, LEVEL, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+        int result = zip->compressing
+                             ? deflateReset(&zip->stream)
+                             : deflateInit2(&zip->stream, LEVEL, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
         if (result != Z_OK)
                 return -ENOMEM;
         zip->compressing = true;

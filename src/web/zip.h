@@ -1,11 +1,11 @@
 /*
  * zip: the container of a .zip file, written front to back into a buffer.
  *
- * zlib compresses and sums; the container itself is five small records (PKWARE's APPNOTE), and nothing of it is ever read
- * here. That is less than what libarchive would bring into every process of ours (libxml2, ICU, OpenSSL, libstdc++);
- * minizip goes back to correct what it wrote and cannot stream. Each file's sizes and sum follow it (general purpose
- * bit 3), names are UTF-8 (bit 11), and times are told in UTC beside the old local ones. There is no ZIP64: whoever
- * writes stays below 65,535 entries and 4 GB, see WALK_BYTES_MAXIMUM.
+ * zlib compresses and sums; the container itself is five small records (PKWARE's APPNOTE), and nothing of it is ever
+ * read here. That is less than what libarchive would bring into every process of ours (libxml2, ICU, OpenSSL,
+ * libstdc++); minizip goes back to correct what it wrote and cannot stream. Each file's sizes and sum follow it
+ * (general purpose bit 3), names are UTF-8 (bit 11), and times are told in UTC beside the old local ones. There is no
+ * ZIP64: whoever writes stays below 65,535 entries and 4 GB, see WALK_BYTES_MAXIMUM.
  *
  * The buffer and the entries' records are the caller's. Any thread, one at a time.
  */

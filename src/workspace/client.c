@@ -228,8 +228,7 @@ static bool take_noticed(struct workspace *workspace, const struct message *mess
         const char *names[WORKSPACE_NAMES_MAXIMUM], *at = message->payload, *end = at + message->payload_size;
         size_t count = 0;
         if (message->fd_count > 0 || !message_text_ok(noticed->path) ||
-            workspace_path_check(TREE_PERSONAL, noticed->path) < 0 ||
-            (message->payload_size > 0 && end[-1] != '\0'))
+            workspace_path_check(TREE_PERSONAL, noticed->path) < 0 || (message->payload_size > 0 && end[-1] != '\0'))
                 return false;
         for (; at < end; at += strlen(at) + 1) {
                 if (count == array_length(names) || !workspace_name_ok(at, strlen(at)))
@@ -268,8 +267,8 @@ int workspace_create(struct loop *loop, int fd, workspace_gone_function *on_gone
         workspace->on_gone = on_gone;
         workspace->context = context;
         workspace->records.limit = RECORDS_LIMIT;
-        int result = channel_create(loop, fd, MESSAGE_BIT(MESSAGE_FILE_DONE) | MESSAGE_BIT(MESSAGE_FILE_NOTICED), on_message, on_close, workspace,
-                                    &workspace->channel, error);
+        int result = channel_create(loop, fd, MESSAGE_BIT(MESSAGE_FILE_DONE) | MESSAGE_BIT(MESSAGE_FILE_NOTICED),
+                                    on_message, on_close, workspace, &workspace->channel, error);
         if (result < 0)
                 return result;
         *ret_workspace = steal_pointer(&workspace);

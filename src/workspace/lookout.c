@@ -19,11 +19,11 @@ static const uint32_t interest = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVE
                                  IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK;
 
 struct folder {
-        char *path;      /* NULL: free */
-        int watch;       /* -1: the kernel does not tell */
-        bool polled;     /* read every few seconds */
-        uint64_t looked; /* what reading it said */
-        uint64_t used;   /* for the least recently listed to give way */
+        char *path;              /* NULL: free */
+        int watch;               /* -1: the kernel does not tell */
+        bool polled;             /* read every few seconds */
+        uint64_t looked;         /* what reading it said */
+        uint64_t used;           /* for the least recently listed to give way */
         bool changed, all, over; /* over: forgotten when it has been told */
         uint64_t tell_at;
         uint64_t written; /* bit i: the content of the i-th name changed */
@@ -121,9 +121,10 @@ static void mark_all(struct folder *folder) {
 /* Other machines change these too, and tell us nothing. */
 static bool is_remote(int fd) {
         static const uint32_t kinds[] = {
-                NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, FUSE_SUPER_MAGIC, V9FS_MAGIC,
-                CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC, CODA_SUPER_MAGIC, 0x01161970 /* GFS2 */, 0x7461636F /* OCFS2 */,
-                0x0BD00BD0 /* Lustre */,
+                NFS_SUPER_MAGIC,       SMB_SUPER_MAGIC,        CIFS_SUPER_MAGIC,
+                SMB2_SUPER_MAGIC,      FUSE_SUPER_MAGIC,       V9FS_MAGIC,
+                CEPH_SUPER_MAGIC,      AFS_SUPER_MAGIC,        CODA_SUPER_MAGIC,
+                0x01161970 /* GFS2 */, 0x7461636F /* OCFS2 */, 0x0BD00BD0 /* Lustre */,
         };
         struct statfs status;
         if (fstatfs(fd, &status) < 0)
@@ -153,7 +154,8 @@ static uint64_t look(int fd, size_t *budget) {
                         continue;
                 uint64_t one = mix(UINT64_C(0xCBF29CE484222325), entry->d_name, strlen(entry->d_name));
                 one = mix(one, &status.st_mode, sizeof status.st_mode);
-                if (!S_ISDIR(status.st_mode)) { /* a folder's own change with what is in it, which no listing of this shows */
+                if (!S_ISDIR(status.st_mode)) { /* a folder's own change with what is in it, which no listing of this
+                                                   shows */
                         one = mix(one, &status.st_size, sizeof status.st_size);
                         one = mix(one, &status.st_mtim, sizeof status.st_mtim);
                 }

@@ -6,10 +6,12 @@
  * the folders are read every few seconds instead, so many entries a turn and no more.
  *
  * A program that writes a thousand files must wake nobody a thousand times: events are read ten times a second at most,
- * and of one folder is told twice a second at most, with the names that changed as long as they are few. What the worker
- * itself does is told by whoever asked for it, so it is left out here, but never what a program writes into a file.
+ * and of one folder is told twice a second at most, with the names that changed as long as they are few. What the
+ * worker itself does is told by whoever asked for it, so it is left out here, but never what a program writes into a
+ * file.
  *
- * Invariant: what is told carries paths and names as they were when the folder was listed; whoever hears it lists again.
+ * Invariant: what is told carries paths and names as they were when the folder was listed; whoever hears it lists
+ * again.
  */
 #pragma once
 

@@ -16,7 +16,7 @@ struct request {
         const char *other; /* of FILE_MOVE, and an id of the trash */
         int content;       /* of FILE_WRITE; the message's */
         struct message_file_done *done;
-        int fd;              /* what the answer carries, or -1 */
+        int fd;                 /* what the answer carries, or -1 */
         char where[PATH_BYTES]; /* the same: of FILE_TRASH_RESTORE */
         size_t where_size;
         struct error *error; /* set where the channel failed, and then the request's result is of no use */
@@ -140,10 +140,14 @@ static const struct {
         bool descriptor; /* brings one */
         bool payload;    /* brings a second path */
 } operations[FILE_OPERATIONS] = {
-        [FILE_LIST] = { do_list, false, false },   [FILE_OPEN] = { do_open, false, false },
-        [FILE_WRITE] = { do_write, true, false },  [FILE_MAKE_FOLDER] = { do_make_folder, false, false },
-        [FILE_MOVE] = { do_move, false, true },    [FILE_DELETE] = { do_delete, false, false },
-        [FILE_USAGE] = { do_usage, false, false }, [FILE_TRASH] = { do_trash, false, false },
+        [FILE_LIST] = { do_list, false, false },
+        [FILE_OPEN] = { do_open, false, false },
+        [FILE_WRITE] = { do_write, true, false },
+        [FILE_MAKE_FOLDER] = { do_make_folder, false, false },
+        [FILE_MOVE] = { do_move, false, true },
+        [FILE_DELETE] = { do_delete, false, false },
+        [FILE_USAGE] = { do_usage, false, false },
+        [FILE_TRASH] = { do_trash, false, false },
         [FILE_TRASH_LIST] = { do_trash_list, false, false },
         [FILE_TRASH_RESTORE] = { do_trash_restore, false, true },
         [FILE_TRASH_DELETE] = { do_trash_delete, false, true },

@@ -45,9 +45,9 @@ bool workspace_trash_id_ok(const char *id, size_t size);
  * not that; -EPERM where it lies outside the shared tree's three folders ("" is inside). Reads no file. */
 int workspace_path_check(enum tree_kind kind, const char *path) must_check;
 
-/* A hidden name beside `path`, as our temporary files have, for a folder that is to take its place when it is whole. The
- * requests to write, to make a folder, to move from and to delete take paths with such names, and what is left of them is
- * swept as temporary files are; no page's path may hold one (place.h). False: too long. */
+/* A hidden name beside `path`, as our temporary files have, for a folder that is to take its place when it is whole.
+ * The requests to write, to make a folder, to move from and to delete take paths with such names, and what is left of
+ * them is swept as temporary files are; no page's path may hold one (place.h). False: too long. */
 bool workspace_temporary_beside(const char *path, char ret_path[PATH_BYTES]);
 
 /* Trees: for the monitor, the supervisor and `carrel demo`. */
@@ -130,10 +130,9 @@ struct workspace_worker {
  * FILE_USAGE  Bytes as the disk counts them, hidden entries included; a walk of at most two seconds or a million
  *             entries, past which it tells what it has found. Folders that their owner has shut count as empty.
  *
- * FILE_TRASH  Moves into the trash: one rename, whatever its size. See trash.c. -ENOSPC: the disk has no room even for that;
- *             then FILE_DELETE is left.
- * FILE_TRASH_LIST  At most WORKSPACE_TRASH_MAXIMUM, the newest.
- * FILE_TRASH_RESTORE  -EEXIST: something has its name by now. Folders that are gone are made again. -ENOENT: no longer there.
+ * FILE_TRASH  Moves into the trash: one rename, whatever its size. See trash.c. -ENOSPC: the disk has no room even for
+ * that; then FILE_DELETE is left. FILE_TRASH_LIST  At most WORKSPACE_TRASH_MAXIMUM, the newest. FILE_TRASH_RESTORE
+ * -EEXIST: something has its name by now. Folders that are gone are made again. -ENOENT: no longer there.
  *
  * FILE_WRITE and FILE_MAKE_FOLDER refuse (-EDQUOT, over_quota) what would bring the tree past the request's quota. The
  * worker measures for that at most every three seconds, so a program that writes at the same time can go past it.
@@ -177,8 +176,8 @@ typedef void workspace_function(void *context, struct workspace_answer *answer);
  * by its owner, now or later. */
 typedef void workspace_gone_function(void *context, const struct error *why);
 
-/* Somebody else, a program, changed a folder that was listed to be followed. `count` 0: anything in it. For as long as the
- * worker lives it looks after the WORKSPACE_FOLLOWED_MAXIMUM folders that were listed last; see lookout.h. */
+/* Somebody else, a program, changed a folder that was listed to be followed. `count` 0: anything in it. For as long as
+ * the worker lives it looks after the WORKSPACE_FOLLOWED_MAXIMUM folders that were listed last; see lookout.h. */
 typedef void workspace_noticed_function(void *context, const char *folder, const char *const *names, size_t count);
 enum { WORKSPACE_FOLLOWED_MAXIMUM = 512, WORKSPACE_NAMES_MAXIMUM = 32 };
 
@@ -227,8 +226,8 @@ int workspace_trash(struct workspace *workspace, const char *path, workspace_fun
                     void *context) must_check;
 int workspace_trash_list(struct workspace *workspace, const char *path, workspace_function *function,
                          void *context) must_check;
-int workspace_trash_restore(struct workspace *workspace, const char *path, const char *id,
-                            workspace_function *function, void *context) must_check;
+int workspace_trash_restore(struct workspace *workspace, const char *path, const char *id, workspace_function *function,
+                            void *context) must_check;
 /* For good. `id` NULL: all. */
 int workspace_trash_delete(struct workspace *workspace, const char *path, const char *id, workspace_function *function,
                            void *context) must_check;

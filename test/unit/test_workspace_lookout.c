@@ -1,4 +1,5 @@
-/* Which folders change by a program's doing: watched by the kernel or read, told seldom, and never twice for one's own. */
+/* Which folders change by a program's doing: watched by the kernel or read, told seldom, and never twice for one's own.
+ */
 #include "test_workspace_support.h"
 
 #include "../../src/workspace/lookout.h"

@@ -1,6 +1,6 @@
-/* The trash: deleted, found again, restored, and out of the way where its room is needed; with programs that break it. */
+/* The trash: deleted, found again, restored, and out of the way where its room is needed; with programs that break it.
+ */
 #include "test_workspace_support.h"
-
 
 struct told {
         struct fixture *fixture;
@@ -53,7 +53,7 @@ static struct told restore(struct fixture *fixture, const char *path, const char
         return told;
 }
 
-static int delete(struct fixture *fixture, const char *path, const char *id) {
+static int delete (struct fixture *fixture, const char *path, const char *id) {
         struct told told = { .fixture = fixture };
         assert_int_equal(workspace_trash_delete(fixture->workspace, path, id, take, &told), 0);
         wait_for_answer(fixture);
