@@ -40,6 +40,7 @@ struct archive {
         int fd; /* of the file under way */
         uint64_t left;
         bool failed;
+        uint8_t *piece;         /* what was read */
         struct buffer left_out; /* names, a line each */
         size_t left_out_count;
         char name[NAME_BYTES]; /* of the folder */
@@ -53,6 +54,7 @@ static void archive_free(void *context) {
         walk_finish(&archive->walk);
         zip_finish(&archive->zip);
         buffer_finish(&archive->left_out);
+        free(archive->piece);
         free(archive->entries);
         free(archive);
 }
@@ -81,7 +83,7 @@ static void next_entry(struct archive *archive) {
 static void read_piece(void *context) {
         struct archive *archive = context;
         struct zip_entry *entry = &archive->entries[archive->at];
-        free_scoped uint8_t *bytes = reallocate_array(NULL, PIECE, 1);
+        uint8_t *bytes = archive->piece;
         while (buffer_size(&archive->zip.out) < OUT_ENOUGH) {
                 size_t wanted = archive->left < PIECE ? (size_t) archive->left : PIECE;
                 ssize_t size = wanted > 0 ? read_fully(archive->fd, bytes, wanted) : 0;
@@ -270,6 +272,7 @@ static void on_walked(void *context) {
                 archive->failed_function(exchange, -result);
                 archive_free(archive);
         } else {
+                archive->piece = reallocate_array(NULL, PIECE, 1);
                 archive->entries = allocate((archive->walk.count + 1) * sizeof *archive->entries);
                 respond(archive);
         }

@@ -33,8 +33,9 @@ def build_directory():
 
 def environment():
     sanitizers = {
+        # What was freed is kept for a while, but not so long that no test could see what a process needs.
         # Python itself leaves memory to the end of the process, and a sandbox has no right to look for leaks.
-        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:handle_segv=0:allocator_may_return_null=1",
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:handle_segv=0:allocator_may_return_null=1:quarantine_size_mb=16",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
     return {**os.environ, **sanitizers}

@@ -104,3 +104,23 @@ def test_without_a_session(school):
     stranger = Session(school.address)
     assert stranger.http("GET", f"/c/{CLASS}/files/Local/ada/x").status == 401
     assert stranger.http("PUT", f"/c/{CLASS}/files/Local/ada/x", b"x").status == 401
+
+
+def peak(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024
+
+
+def test_a_hundred_megabytes_up_and_down(ada, school):
+    """No process of the server grows with the file: not the web server, not the worker; nor with a zip of it."""
+    path = f"{ada.folder}/big/film.bin"
+    ada.request("folder.create", path=f"{ada.folder}/big")
+    processes = school.processes("web") + school.processes("worker")
+    before = {pid: peak(pid) for pid in processes}
+    body = os.urandom(1 << 20) * (PROTOCOL.limits["upload"] >> 20)
+    assert ada.upload(path, body).status == 201
+    assert ada.download(path).body == body
+    zipped = ada.session.http("GET", f"/c/{CLASS}/files/{ada.folder}/big?zip=1")
+    assert zipped.status == 200 and len(zipped.body) > 0
+    for pid in processes:
+        assert peak(pid) - before[pid] < 40 << 20, (pid, peak(pid) - before[pid])

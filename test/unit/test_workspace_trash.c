@@ -221,6 +221,30 @@ static void test_it_expires(void **state) {
         assert_false(is_there(fixture, ".carrel-trash/.carrel-part-0123456789abcdef0123456789abcdef"));
 }
 
+static void without_room(void) {
+        refuse_call(SCMP_SYS(mkdirat), ENOSPC, 0, (struct scmp_arg_cmp){ 0 });
+}
+
+static void without_room_for_bytes(void) {
+        refuse_call(SCMP_SYS(fsync), ENOSPC, 0, (struct scmp_arg_cmp){ 0 });
+}
+
+/* The disk is full to the last block. The trash says so, nothing is lost, and deleting for good makes room. */
+static void test_a_full_disk(void **state) {
+        struct fixture *fixture = *state;
+        put_file(fixture, "a.py", "a");
+        restart_with(fixture, without_room);
+        assert_int_equal(trash(fixture, "a.py").result, -ENOSPC);
+        assert_file(fixture, "a.py", "a");
+        assert_int_equal(do_delete(fixture, "a.py"), 0);
+        put_file(fixture, "b.py", "b");
+        restart_with(fixture, without_room_for_bytes);
+        assert_int_equal(trash(fixture, "b.py").result, -ENOSPC);
+        assert_file(fixture, "b.py", "b");
+        restart_with(fixture, NULL);
+        assert_int_equal(list(fixture, "").count, 0);
+}
+
 static void test_shared_folders_have_one_each(void **state) {
         struct fixture *fixture = *state;
         put_file(fixture, "Tests/t.py", "t");
@@ -247,6 +271,7 @@ int main(void) {
                 TEST(test_programs_break_it),
                 TEST(test_it_gives_way),
                 TEST(test_it_expires),
+                TEST(test_a_full_disk),
                 cmocka_unit_test_setup_teardown(test_shared_folders_have_one_each, fixture_start_shared, fixture_end),
 #undef TEST
         };
