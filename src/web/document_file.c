@@ -478,7 +478,7 @@ static void on_worker(void *context, struct worker *worker, int result) {
         workspace_set_quota(workspace, &quota);
         result = document->work == WORK_WRITING
                          ? ask_write(document, workspace)
-                         : workspace_open_file(workspace, document->place.path, on_opened, document);
+                         : workspace_open_followed(workspace, document->place.path, on_opened, document);
         if (result == 0)
                 return;
         document->worker = NULL;

@@ -329,6 +329,13 @@ int workspace_open_file(struct workspace *workspace, const char *path, workspace
         return send_simple(workspace, FILE_OPEN, path, NULL, function, context);
 }
 
+int workspace_open_followed(struct workspace *workspace, const char *path, workspace_function *function,
+                            void *context) {
+        struct message_file file = { .followed = true };
+        struct pending pending = { .operation = FILE_OPEN, .function = function, .context = context };
+        return send_request(workspace, &file, path, NULL, -1, &pending);
+}
+
 int workspace_make_folder(struct workspace *workspace, const char *path, workspace_function *function, void *context) {
         return send_simple(workspace, FILE_MAKE_FOLDER, path, NULL, function, context);
 }

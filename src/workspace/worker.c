@@ -54,7 +54,14 @@ static int do_list(struct request *request) {
 }
 
 static int do_open(struct request *request) {
-        return tree_open_file(request->tree, request->file->path, &request->fd, &request->done->version);
+        char folder[PATH_BYTES];
+        const char *path = request->file->path, *slash = strrchr(path, '/');
+        int result = tree_open_file(request->tree, path, &request->fd, &request->done->version);
+        if (result == 0 && request->file->followed) {
+                snprintf(folder, sizeof folder, "%.*s", slash ? (int) (slash - path) : 0, path);
+                lookout_add(request->lookout, folder);
+        }
+        return result;
 }
 
 /* Asks the ledger before anything comes in. */

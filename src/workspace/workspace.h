@@ -176,8 +176,9 @@ typedef void workspace_function(void *context, struct workspace_answer *answer);
  * by its owner, now or later. */
 typedef void workspace_gone_function(void *context, const struct error *why);
 
-/* Somebody else, a program, changed a folder that was listed to be followed. `count` 0: anything in it. For as long as
- * the worker lives it looks after the WORKSPACE_FOLLOWED_MAXIMUM folders that were listed last; see lookout.h. */
+/* Somebody else, a program, changed a folder that was listed (or whose file was opened) to be followed. `count` 0:
+ * anything in it. For as long as the worker lives it looks after the WORKSPACE_FOLLOWED_MAXIMUM folders that were
+ * listed last; see lookout.h. */
 typedef void workspace_noticed_function(void *context, const char *folder, const char *const *names, size_t count);
 enum { WORKSPACE_FOLLOWED_MAXIMUM = 512, WORKSPACE_NAMES_MAXIMUM = 32 };
 
@@ -201,6 +202,9 @@ int workspace_list(struct workspace *workspace, const char *path, bool followed,
                    void *context) must_check;
 int workspace_open_file(struct workspace *workspace, const char *path, workspace_function *function,
                         void *context) must_check;
+/* The same, and the file's folder is followed. */
+int workspace_open_followed(struct workspace *workspace, const char *path, workspace_function *function,
+                            void *context) must_check;
 
 /* What is to be written: `bytes` (copied into a sealed memfd before the call returns), or, where that is NULL, what the
  * descriptor `fd` gives from its position to its end, which stays the caller's and may be closed after the call. More

@@ -406,3 +406,16 @@ def test_a_stopped_server_has_written(school, ada, name):
     assert on_disk(school, ada, name) == b"last words"
     school.start()
     come_back(ada)
+
+
+def test_a_program_writes_into_a_file_that_is_only_looked_at(ada, teacher, name):
+    """Nothing is saved, run or listed: the page follows all the same."""
+    ada.request("folder.create", path=f"{ada.folder}/{name}-folder")
+    ada.save(f"{name}-folder/log.txt", "one\n")
+    reader = Editor(teacher, f"{ada.folder}/{name}-folder/log.txt")
+    run = ada.start()
+    run.expect(">>> ")
+    run.type(f"open({name + '-folder/log.txt'!r}, 'a').write('two\\n')\r")
+    teacher.wait(lambda: reader.events("document.updates"), what="the program's line")
+    assert reader.events("document.updates")[0]["updates"][0]["changes"] == [4, [0, "two", ""]]
+    run.close()
