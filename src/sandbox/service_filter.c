@@ -20,6 +20,7 @@
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -158,7 +159,6 @@ static const char *const gate_allowed[] = {
         "stat",
         "newfstatat",
         "uname",
-        "ioctl",
         /* connections; whom a socket may be of is looked at below */
         "accept4",
         "connect",
@@ -415,6 +415,15 @@ static int allow_internet(scmp_filter_ctx filter) {
                         result = seccomp_rule_add(
                                 filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, LOW(0, families[i]),
                                 SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, 0xFFFFFFFFu & ~flags, (uint64_t) types[j]));
+        /* Without these the C library asks no DNS: to be told of errors on the way, and how much has come. */
+        if (result == 0)
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, LOW(1, IPPROTO_IP),
+                                          LOW(2, IP_RECVERR));
+        if (result == 0)
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, LOW(1, IPPROTO_IPV6),
+                                          LOW(2, IPV6_RECVERR));
+        if (result == 0)
+                result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, LOW(1, FIONREAD));
         return result;
 }
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 
@@ -40,6 +41,9 @@ if IPV6:
         "loopback-six.example": "::1",
         "link-six.example": "fe80::1",
     }
+# What the DNS knows, beside /etc/hosts; of the second it says by UDP only that it is to be asked by TCP.
+DNS = {"dns.example": THERE, "long.dns.example": THERE, "trap.dns.example": "127.0.0.1"}
+BY_TCP = "long.dns.example"
 REACHED = {name for name, address in NAMES.items() if address in (THERE, THERE_6)}
 
 
@@ -66,6 +70,14 @@ class Namespace:
     def listen(self, address, port):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         return self.call(lambda: socket.create_server((address, port), family=family, backlog=256))
+
+    def datagrams(self, address, port):
+        def make():
+            made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            made.bind((address, port))
+            return made
+
+        return self.call(make)
 
     def connect(self, address, port):
         return self.call(lambda: socket.create_connection((address, port), timeout=60))
@@ -171,19 +183,54 @@ def speak_nothing(service, connection):
         pass
 
 
+def answer(question, by_tcp):
+    """What the DNS says to a question: one address, none of that kind, or no such name."""
+    number, at, labels = struct.unpack_from(">H", question)[0], 12, []
+    while length := question[at]:
+        labels.append(question[at + 1 : at + 1 + length].decode())
+        at += 1 + length
+    kind = struct.unpack_from(">H", question, at + 1)[0]
+    name, asked = ".".join(labels).lower(), question[12 : at + 5]
+    cut = name == BY_TCP and not by_tcp
+    record = b""
+    if name in DNS and kind == 1 and not cut:
+        record = struct.pack(">HHHIH", 0xC00C, 1, 1, 60, 4) + socket.inet_aton(DNS[name])
+    flags = 0x8180 | (0x0200 if cut else 0) | (0 if name in DNS else 3)
+    return struct.pack(">HHHHHH", number, flags, 1, 1 if record else 0, 0, 0) + asked + record
+
+
+def answer_datagrams(datagrams):
+    while True:
+        try:
+            question, whose = datagrams.recvfrom(4096)
+            datagrams.sendto(answer(question, False), whose)
+        except OSError:
+            return
+
+
+def speak_dns(service, connection):
+    file = connection.makefile("rb")
+    while size := file.read(2):
+        said = answer(file.read(struct.unpack(">H", size)[0]), True)
+        connection.sendall(struct.pack(">H", len(said)) + said)
+
+
 class Island(School):
     """A server in a network namespace of its own, with an /etc/hosts of its own. The tests, outside, reach it by a relay."""
 
-    def __init__(self, here, settings=()):
+    def __init__(self, here, settings=(), user=None):
         super().__init__(settings=["--network.allowed", "yes", *settings])
-        self.here = here
+        self.here, self.user = here, user
+        if user is not None:
+            os.chown(self.directory, user, user)
         self._hosts, self._resolver = self.directory / "hosts", self.directory / "resolv.conf"
         self._hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{at} {name}\n" for name, at in NAMES.items()))
         self._resolver.write_text(f"nameserver {THERE}\noptions timeout:1 attempts:1\n")
 
     def _as_whom(self):
         script = 'mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf && shift 2 && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, "sh", str(self._hosts), str(self._resolver)]
+        user = [] if self.user is None else ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
+        return ["unshare", "--mount", "sh", "-c", script, "sh", str(self._hosts), str(self._resolver), *user]
 
     def start(self):
         host, port = self.address.split(":")

@@ -12,7 +12,7 @@ import pytest
 
 import network
 from conftest import leave_nothing
-from school import School, build_directory, environment, wait_for
+from school import NOT_ROOT, School, build_directory, environment, wait_for
 
 MEGABYTE = 1 << 20
 END_FIRST, NO_END, SILENT = 7000, 7001, 7002  # ports of the services below
@@ -20,6 +20,7 @@ LISTS = {
     "closed": None,
     "weather": f"weather.example weather.example:{END_FIRST} weather.example:{NO_END} weather.example:{SILENT}",
     "maps": "MAPS.example",
+    "dns": ",".join([*network.DNS, "nowhere.example"]),
     "traps": ",".join(f"{name}:8700" for name in sorted(network.NAMES)),
 }
 
@@ -51,6 +52,8 @@ def services(cable, certificate):
         SILENT: network.speak_nothing,
     }
     services = {port: network.Service(there, network.THERE, port, speak) for port, speak in speakers.items()}
+    services["dns"] = network.Service(there, network.THERE, 53, network.speak_dns)
+    network.in_thread(network.answer_datagrams, there.datagrams(network.THERE, 53))
     if network.IPV6:
         services["six"] = network.Service(there, network.THERE_6, 8700, network.speak_nothing)
     yield services
@@ -179,6 +182,22 @@ attempt("not trusted", get_securely(ssl.create_default_context()))
     )
     assert seen["trusted"] == "this is /secret"
     assert "CERTIFICATE_VERIFY_FAILED" in seen["not trusted"]
+
+
+def test_names_are_found_by_the_dns(enter, island):
+    """Names that stand in no file: one is told by datagram, one only by TCP, one leads to the server, one there is not."""
+    seen = attempts(
+        enter("dns"), f"for name in {[*network.DNS, 'nowhere.example']!r}: attempt(name, get(f'http://{{name}}/'))"
+    )
+    reset = "[Errno 104] Connection reset by peer"
+    assert seen == {
+        "dns.example": "this is /",
+        "long.dns.example": "this is /",
+        "trap.dns.example": reset,
+        "nowhere.example": reset,
+    }
+    assert "refused: the address is loopback" in connections_logged(island, "trap.dns.example")[-1]
+    assert "Name or service not known" in connections_logged(island, "nowhere.example")[-1]
 
 
 def test_each_class_has_its_own_list(enter):
@@ -377,7 +396,7 @@ def test_one_program_by_itself(cable, services, island, tmp_path_factory, whom):
     folder.mkdir(mode=0o755)
     program = folder / "page.py"
     program.write_text(TRY + "attempt('page', get('http://weather.example/'))\nattempt('other', get('http://maps.example/'))\n")
-    user = [] if whom == "root" else ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups"]
+    user = [] if whom == "root" else ["setpriv", f"--reuid={NOT_ROOT}", f"--regid={NOT_ROOT}", "--clear-groups"]
     carrel = [str(build_directory() / "carrel"), "sandbox", "--network", "weather.example", str(program)]
     done = cable[0].call(
         lambda: subprocess.run(
@@ -416,6 +435,16 @@ def test_where_a_gate_cannot_be_held(island):
     assert "[Carrel] The way to the hosts of this class could not be opened." in done.stdout, done.stdout + done.stderr
     assert "<page: [Errno 111] Connection refused>" in done.stdout or "reset by peer>" in done.stdout
     assert "gate.failed" in done.stderr and "Landlock" in done.stderr
+
+
+def test_a_server_of_an_ordinary_user(cable, services):
+    """The whole of it where root has no part."""
+    with network.Island(cable[0], user=NOT_ROOT).open(enrol) as school:
+        ada = school.person("ada", "weather")
+        seen = attempts(ada, "for host in ('weather', 'maps'): attempt(host, get(f'http://{host}.example/'))")
+        assert seen == {"weather": "this is /", "maps": "[Errno -2] Name or service not known"}
+        leave_nothing(ada)
+        ada.disconnect()
 
 
 def enrol_where_it_is_not_allowed(school):
