@@ -1,7 +1,7 @@
 # Which room may see which (docs/architecture.md), for script/lint. A room's own headers are its own matter; of another
 # room one sees the door: the header with the room's name, and what is listed beside it. All of base is a door.
 BEGIN {
-        rooms = "base ipc store account course document workspace sandbox gate python run web cli"
+        rooms = "base ipc store account course document workspace environment sandbox gate python run web cli"
         sees["base"] = ""
         sees["ipc"] = "base"
         sees["store"] = "base"
@@ -9,10 +9,11 @@ BEGIN {
         sees["course"] = "base store account ipc"
         sees["document"] = "base ipc store"
         sees["workspace"] = "base ipc"
+        sees["environment"] = "base ipc"
         sees["sandbox"] = "base ipc"
         sees["gate"] = "base ipc sandbox"
         sees["python"] = "base ipc sandbox"
-        sees["run"] = "base ipc sandbox python workspace"
+        sees["run"] = "base ipc environment sandbox python workspace"
         sees["web"] = "base ipc store account course document workspace"
         sees["cli"] = rooms
         beside["ipc/messages.h"] = 1

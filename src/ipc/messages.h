@@ -25,6 +25,8 @@ enum {
         NAME_BYTES = 256,  /* a file's or folder's name (NAME_MAX and the NUL) */
         PATH_BYTES = 1025, /* a path below a tree: protocol's 1024 and the NUL */
         CLASS_BYTES = 64,
+        ENVIRONMENT_BYTES = 32, /* a Python environment's name, with the NUL */
+        MODULE_BYTES = 128,     /* a module's dotted name */
         SENTENCE_BYTES = 256,
 };
 
@@ -86,6 +88,8 @@ enum {
         X(MESSAGE_FILE_NOTICED, message_file_noticed) \
         /* supervisor → zygote; fds: the keeper's end, the program's end, then cgroup.procs files */ \
         X(MESSAGE_PARK, message_park) \
+        /* zygote → supervisor: about to import a module, or it could not */ \
+        X(MESSAGE_IMPORT, message_import) \
         /* zygote → supervisor; fd: the keeper's pidfd */ \
         X(MESSAGE_FORKED, message_forked) \
         /* keeper → supervisor; fd: the terminal's master */ \
@@ -153,10 +157,11 @@ struct message_run_start {
         uint64_t tag;
         uint64_t viewer; /* attached from offset 0; 0: nobody */
         char class_slug[CLASS_BYTES];
-        char folder[NAME_BYTES]; /* the account's folder below Local, and its name inside */
-        uint32_t uid;            /* the account's inside number */
-        uint32_t account;        /* told back in message_run_state */
-        char path[PATH_BYTES];   /* in the class's tree ("Local/ada/x.py"), "" for a REPL alone */
+        char folder[NAME_BYTES];             /* the account's folder below Local, and its name inside */
+        uint32_t uid;                        /* the account's inside number */
+        uint32_t account;                    /* told back in message_run_state */
+        char environment[ENVIRONMENT_BYTES]; /* whose Python; "": the plain one */
+        char path[PATH_BYTES];               /* in the class's tree ("Local/ada/x.py"), "" for a REPL alone */
         uint16_t columns, rows;
         uint16_t argument_count;
         uint8_t repl_after; /* 0 never, 1 always, 2 not after an error */
@@ -319,6 +324,12 @@ struct file_entry { /* followed by `name_size` bytes of name, then padding to 8 
 struct message_park {
         uint64_t tag;
         uint32_t control_groups; /* how many of the descriptors are cgroup.procs files to join */
+};
+
+struct message_import {
+        uint8_t failed; /* it raised an exception: `text` */
+        char module[MODULE_BYTES];
+        char text[SENTENCE_BYTES];
 };
 
 struct message_forked {
