@@ -70,6 +70,14 @@
           "output of a run that is kept for those who come later") \
         X(python_imports, "python.imports", LIST, "numpy,pandas,matplotlib.pyplot", "0..1000", \
           "modules that are imported ahead, where they are installed") \
+        X(environments_running, "environments.running", NUMBER, "4", "0..64", \
+          "Python environments, beside the plain one, whose interpreters are kept at the same time") \
+        X(environments_idle, "environments.idle", DURATION, "10min", "100ms..30d", \
+          "how long one is kept after a program was last started in it") \
+        X(environments_patience, "environments.patience", DURATION, "30s", "100ms..1h", \
+          "how long the modules that an environment imports ahead may take") \
+        X(environments_memory, "environments.memory", BYTES, "1GB", "32MB..1024GB", \
+          "how much memory they may") \
         X(password_memory, "password.memory", BYTES, "19MB", "1MB..4GB", \
           "memory of one password check (Argon2id)") \
         X(password_passes, "password.passes", NUMBER, "2", "1..100", \

@@ -104,8 +104,8 @@ static int start_run(struct solo *solo, struct error *error) {
                 snprintf(start.network, sizeof start.network, "%s", options->network);
         free_scoped char *arguments = NULL;
         size_t arguments_size = join_arguments(options, &arguments);
-        struct run_request request = { &start,         arguments,      arguments_size, options->workspace,
-                                       { -1, -1, -1 }, options->source };
+        struct run_request request = { &start,         arguments,       arguments_size, options->workspace,
+                                       { -1, -1, -1 }, options->source, NULL,           -1 };
         int result = engine_start(solo->engine, &request, &solo->run, error);
         if (result < 0)
                 return result;

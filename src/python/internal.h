@@ -7,9 +7,11 @@
 
 /* interpreter.c: the only file that speaks to Python. */
 
-/* In the zygote: starts the interpreter and imports `imports` (names, separated by commas); what cannot be imported is
- * logged. */
-int interpreter_start(const char *imports, struct error *error) must_check;
+extern const char interpreter_packages_place[]; /* where it looks for an environment's packages */
+
+/* In the zygote: starts the interpreter and imports `imports` (names, separated by commas), telling of each over the
+ * channel. */
+int interpreter_start(const char *imports, int channel, struct error *error) must_check;
 /* In the keeper, around the fork. */
 void interpreter_before_fork(void);
 /* In the program's process: after the fork, standard streams on the terminal, generators reseeded. */

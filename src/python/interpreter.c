@@ -17,6 +17,13 @@
 
 extern const struct embedded_file python_startup[];
 
+/* Where Debian's Python looks for what the machine's administrator installed: after its own library, before the
+ * distribution's packages, as a virtual environment's are found. */
+#define TEXT_OF(number) #number
+#define AS_TEXT(number) TEXT_OF(number)
+const char interpreter_packages_place[] =
+        "/usr/local/lib/python" AS_TEXT(PY_MAJOR_VERSION) "." AS_TEXT(PY_MINOR_VERSION) "/dist-packages";
+
 static PyObject *startup; /* the namespace of startup.py */
 
 enum repl_after { REPL_NEVER, REPL_ALWAYS, REPL_NOT_AFTER_ERRORS };
@@ -64,16 +71,26 @@ static int python_error(struct error *error, const char *doing) {
         return result;
 }
 
-static PyObject *complain(PyObject *self, PyObject *arguments) {
+static int channel_to_supervisor = -1;
+
+/* tell(module, why): about to import a module, or (`why`) it could not be. */
+static PyObject *tell(PyObject *self, PyObject *arguments) {
         (void) self;
         const char *name, *why;
-        if (!PyArg_ParseTuple(arguments, "ss", &name, &why))
+        struct error error = { 0 };
+        if (!PyArg_ParseTuple(arguments, "sz", &name, &why))
                 return NULL;
-        log_event(LOG_WARNING, "zygote.import", "module", name, "error", why, NULL);
+        struct message_import message = { .failed = why != NULL };
+        snprintf(message.module, sizeof message.module, "%s", name);
+        snprintf(message.text, sizeof message.text, "%s", why ? why : "");
+        if (message_send(channel_to_supervisor, MESSAGE_IMPORT, &message, NULL, 0, NULL, 0, &error) < 0) {
+                log_failure(LOG_WARNING, "zygote.import", &error);
+                _exit(1); /* the supervisor is gone, or no longer listens */
+        }
         Py_RETURN_NONE;
 }
 
-static PyMethodDef complain_method = { "complain", complain, METH_VARARGS, NULL };
+static PyMethodDef tell_method = { "tell", tell, METH_VARARGS, NULL };
 
 /* A finder's, asked first for every module: says in plain words what no program here can have. In C, so that no frame
  * of ours stands in the traceback. */
@@ -127,7 +144,8 @@ static PyObject *split_names(const char *names) {
         return list;
 }
 
-int interpreter_start(const char *imports, struct error *error) {
+int interpreter_start(const char *imports, int channel, struct error *error) {
+        channel_to_supervisor = channel;
         int result = initialize(error);
         if (result == 0)
                 result = load_startup(error);
@@ -136,7 +154,7 @@ int interpreter_start(const char *imports, struct error *error) {
         /* So common that a first program should not wait for them. */
         free_scoped char *all = format_string("random,math,time,threading,%s", imports);
         PyObject *done =
-                call_startup("load", Py_BuildValue("(NNN)", split_names(all), PyCFunction_New(&complain_method, NULL),
+                call_startup("load", Py_BuildValue("(NNN)", split_names(all), PyCFunction_New(&tell_method, NULL),
                                                    PyCFunction_New(&find_spec_method, NULL)));
         if (!done)
                 return python_error(error, "importing the class's modules");

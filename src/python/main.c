@@ -4,7 +4,6 @@
 #include "../base/log.h"
 
 #include <fcntl.h>
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 
 struct zygote {
         int channel;
+        int packages; /* a detached mount, or -1 */
         struct sandbox_host host;
 };
 
@@ -95,11 +95,13 @@ static void set_environment(void) {
 }
 
 static int zygote_run(struct zygote *zygote, const char *imports, struct error *error) {
-        int result = sandbox_enter_zygote(&zygote->host, ask_for_maps, zygote, error);
+        const struct sandbox_packages packages = { zygote->packages, interpreter_packages_place };
+        int result = sandbox_enter_zygote(&zygote->host, &packages, ask_for_maps, zygote, error);
+        close_fd(&zygote->packages);
         if (result == 0)
                 result = sandbox_prepare_filter(error);
         if (result == 0)
-                result = interpreter_start(imports, error);
+                result = interpreter_start(imports, zygote->channel, error);
         /* Keepers are not waited for: the supervisor holds their pidfds, and each tells how its program ended. */
         if (result == 0 && signal(SIGCHLD, SIG_IGN) == SIG_ERR)
                 result = error_set(error, errno, "ignoring the end of children");
@@ -128,15 +130,18 @@ static void offer_to_go_first(void) {
 
 int main(int argc, char **argv) {
         log_start("zygote", LOG_INFO);
-        uint64_t channel, uid_base, without;
-        if (argc != 5 || parse_unsigned(argv[1], 1 << 20, &channel) < 0 ||
-            parse_unsigned(argv[2], UINT32_MAX, &uid_base) < 0 || parse_unsigned(argv[3], UINT32_MAX, &without) < 0) {
+        uint64_t channel, uid_base, without, packages = 0;
+        if (argc < 5 || argc > 6 || parse_unsigned(argv[1], 1 << 20, &channel) < 0 ||
+            parse_unsigned(argv[2], UINT32_MAX, &uid_base) < 0 || parse_unsigned(argv[3], UINT32_MAX, &without) < 0 ||
+            (argc == 6 && parse_unsigned(argv[5], 1 << 20, &packages) < 0)) {
                 fputs("carrel-python is started by carrel's run supervisor, not by people.\n", stderr);
                 return 2;
         }
         /* Modules that are imported may start programs (matplotlib asks for the fonts). */
         (void) fcntl((int) channel, F_SETFD, FD_CLOEXEC);
-        struct zygote zygote = { (int) channel, sandbox_host_here(uid_base) };
+        struct zygote zygote = { (int) channel, argc == 6 ? (int) packages : -1, sandbox_host_here(uid_base) };
+        if (zygote.packages >= 0)
+                (void) fcntl(zygote.packages, F_SETFD, FD_CLOEXEC);
         zygote.host.without = without;
         char *imports = duplicate_string(argv[4]);
         rename_process(argc, argv);

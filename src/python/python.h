@@ -15,13 +15,15 @@
  */
 #pragma once
 
-/* carrel-python CHANNEL-DESCRIPTOR UID-BASE WITHOUT IMPORTS
+/* carrel-python CHANNEL-DESCRIPTOR UID-BASE WITHOUT IMPORTS [PACKAGES-DESCRIPTOR]
  *
- * WITHOUT is sandbox_host.without, a number.
+ * WITHOUT is sandbox_host.without, a number. PACKAGES is a detached mount of a folder of packages, which programs find
+ * where Python looks for those of the machine's administrator.
  *
  * Over the channel (SOCK_SEQPACKET, before any struct message): the zygote sends ZYGOTE_WANTS_MAPS when it has unshared
- * its user namespace, the supervisor writes the id maps and answers ZYGOTE_HAS_MAPS. MESSAGE_READY follows when it can
- * park. */
+ * its user namespace, the supervisor writes the id maps and answers ZYGOTE_HAS_MAPS. A MESSAGE_IMPORT comes before each
+ * module that is imported, so that of a zygote that dies or hangs it is known over which; another where a module could
+ * not be imported, which is passed over. MESSAGE_READY follows when it can park. */
 enum { ZYGOTE_WANTS_MAPS = 'u', ZYGOTE_HAS_MAPS = 'm' };
 
 /* Exit statuses of a program that never came to run its text; the reason stands in its terminal. */

@@ -7,7 +7,7 @@ main = None         # the program's __main__
 readline = rlcompleter = None
 
 
-def load(imports, complain, find_spec):
+def load(imports, tell, find_spec):
     """In the zygote: imports what a class imports, so that no program waits for it."""
     global readline, rlcompleter
     import gc, importlib.machinery, sys
@@ -16,10 +16,11 @@ def load(imports, complain, find_spec):
     import readline, rlcompleter
     for name in imports:
         before = set(sys.modules)
+        tell(name, None)
         try:
             importlib.import_module(name)
         except BaseException as error:  # a broken package must not keep the plain language from serving
-            complain(name, f"{type(error).__name__}: {error}")
+            tell(name, f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode())
             for half in set(sys.modules) - before:
                 del sys.modules[half]   # a program that imports it shall meet the error, not a torso
     sys.meta_path.insert(0, type("WithoutScreen", (), {"__module__": "carrel", "find_spec": staticmethod(find_spec)}))

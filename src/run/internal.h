@@ -4,6 +4,7 @@
 #include "run.h"
 #include "scrollback.h"
 #include "../base/buffer.h"
+#include "../environment/environment.h"
 #include "../ipc/ipc.h"
 
 #include <sys/queue.h>
@@ -27,13 +28,15 @@ struct delivery {
 
 struct run {
         struct engine *engine;
-        LIST_ENTRY(run) place;  /* in the engine's list of the parked, the live or the ended */
-        LIST_ENTRY(run) bucket; /* by id, once it has one */
-        uint64_t id;            /* 0 while it is nobody's */
+        struct environment *environment; /* whose zygote it is or will be of; NULL once its program was delivered */
+        LIST_ENTRY(run) place;           /* in the engine's list of the parked, the live or the ended */
+        LIST_ENTRY(run) bucket;          /* by id, once it has one */
+        uint64_t id;                     /* 0 while it is nobody's */
         enum run_state state;
         enum run_reason reason; /* set once, by the first run_end(); state ENDED follows when all is given back */
 
         /* The sandbox. What is held, in the order in which it is got; release() gives it back in the reverse. */
+        int environment_folder; /* of its packages, which stay while it is held; -1: it has none */
         struct group *group;
         struct channel *keeper;
         int program; /* the channel's end to PID 2, for one message there and one back */
@@ -85,17 +88,50 @@ struct run {
         struct run_limits limits;
 };
 
-struct zygote {
-        struct engine *engine;
-        int32_t pid;
-        struct channel *channel;
-        bool ready;
+/* zygote.c: see there. */
+struct zygote_options {
+        struct loop *loop;
+        const struct sandbox_host *host;
+        const char *path;          /* of carrel-python */
+        int folder;                /* of its environment; -1: no packages of its own */
+        uint64_t patience, memory; /* milliseconds, bytes, until it is ready; memory 0: any amount */
 };
 
-struct dying_zygote {
-        int32_t pid;
-        struct dying_zygote *next;
+struct zygote_loss {
+        bool was_ready;
+        char module[MODULE_BYTES]; /* the one that was being imported; "": none was */
+        char why[SENTENCE_BYTES];
 };
+
+struct zygote;
+struct zygote_functions {
+        void (*ready)(void *context, struct zygote *zygote);
+        void (*forked)(void *context, struct zygote *zygote, struct message *message);
+        void (*not_imported)(void *context, struct zygote *zygote, const struct message_import *import);
+        void (*lost)(void *context, struct zygote *zygote, const struct zygote_loss *loss); /* it may be started anew */
+};
+
+struct zygote {
+        const struct zygote_options *options;
+        const struct zygote_functions *functions;
+        void *context;
+        int32_t pid; /* 0: there is none */
+        struct channel *channel;
+        bool ready;
+        struct timer *look_timer;
+        uint64_t started, took, bytes; /* until it was ready: milliseconds, and the most memory that was seen */
+        char module[MODULE_BYTES];     /* that it imports, or imported last */
+};
+
+void zygote_init(struct zygote *zygote, const struct zygote_options *options, const struct zygote_functions *functions,
+                 void *context);
+void zygote_finish(struct zygote *zygote);
+/* Blocks for its first milliseconds. After a failure: zygote_give_up(). */
+int zygote_start(struct zygote *zygote, const char *imports, struct error *error) must_check;
+void zygote_kill(struct zygote *zygote);
+void zygote_give_up(struct zygote *zygote, const char *why); /* kills it and calls `lost` */
+void zygotes_reap(void);
+void zygotes_wait(void);
 
 struct dying_group {
         struct group *group;
@@ -117,24 +153,35 @@ struct pool_state {
         uint64_t peak_until;
 };
 
+/* environment.c: see there. */
+struct environment {
+        struct engine *engine;
+        LIST_ENTRY(environment) place;
+        char name[ENVIRONMENT_BYTES];
+        int64_t made; /* of the folder that it has, or had last: another one is a change */
+        char *imports;
+        struct zygote_options options;     /* its folder: -1 while it sleeps */
+        struct zygote zygotes[2], *zygote; /* this one, and a successor for a while */
+        bool ready;
+        uint64_t forks, generation_end; /* of the youngest */
+        struct timer *generation_timer, *retry_timer, *idle_timer;
+        unsigned failures; /* in a row: of the plain one before it was ever ready, of another before it ever forked */
+        unsigned breaks;   /* in a row */
+        uint64_t broken_until; /* monotonic; until then programs go to the plain one */
+        uint64_t used;         /* when a program was last started in it */
+        struct pool_state pool;
+};
+LIST_HEAD(environments, environment);
+
 struct engine {
         struct loop *loop;
         struct engine_options options;
-        char *imports;
         struct groups *groups;
         bool stopping;
+        struct environments environments;
+        struct environment *plain; /* the one that always is */
 
-        /* The zygote */
-        struct zygote zygotes[2], *zygote; /* this one, and a successor for a while */
-        bool zygote_ready;
-        uint64_t forks, generation_end; /* of the youngest */
-        struct timer *generation_timer;
-        unsigned zygote_failures;           /* in a row, before it was ever ready */
-        struct timer *zygote_timer;         /* to start one anew; or while one starts, to give it up */
-        struct dying_zygote *dying_zygotes; /* killed, not yet gone */
-
-        /* Runs: each is in exactly one list. */
-        struct pool_state pool;           /* nobody's yet */
+        /* Runs: each is in exactly one list; those that are nobody's yet in their environment's pool. */
         struct runs live;                 /* somebody's, until all is given back */
         struct runs ended;                /* only their terminal is left */
         struct runs buckets[RUN_BUCKETS]; /* the live and the ended, by id */
@@ -146,7 +193,7 @@ struct engine {
 };
 
 /* run.c */
-struct run *run_create(struct engine *engine);
+struct run *run_create(struct environment *environment);
 void run_free(struct run *run);
 int run_park(struct run *run, struct error *error) must_check; /* asks the zygote for its sandbox */
 void run_forked(struct run *run, const struct message_forked *message, int pidfd);
@@ -185,12 +232,22 @@ void sample_activity(struct run *run); /* not idle */
 void on_sample(void *context);         /* a run */
 void on_idle(void *context);           /* a run */
 
+/* environment.c */
+int environments_start(struct engine *engine, struct error *error) must_check; /* with the plain one */
+void environments_finish(struct engine *engine);
+/* The one for a request. Where it is not what was asked for, a sentence for the person says so; else "". */
+struct environment *environment_choose(struct engine *engine, const struct run_request *request,
+                                       char ret_sentence[static SENTENCE_BYTES]);
+void environment_forked(struct environment *environment); /* one sandbox more */
+void environment_hangs(struct environment *environment);  /* its zygote does not answer: it is replaced */
+
 /* pool.c */
-void pool_init(struct engine *engine);
-void pool_finish(struct engine *engine);
-struct run *pool_take(struct engine *engine); /* parked, or new and still to be */
-void pool_remove(struct run *run);            /* a parked one that has ended */
-void pool_refill(struct engine *engine, uint64_t delay);
+void pool_init(struct environment *environment);
+void pool_finish(struct environment *environment);
+void pool_forget(struct environment *environment);      /* it is no longer wanted at all */
+struct run *pool_take(struct environment *environment); /* parked, or new and still to be */
+void pool_remove(struct run *run);                      /* a parked one that has ended */
+void pool_refill(struct environment *environment, uint64_t delay);
 
 /* metrics.c: what the engine counts, for whoever watches the server. */
 struct metrics {
@@ -209,7 +266,5 @@ void engine_divide(struct engine *engine, uint32_t account); /* an account's sha
 void engine_run_parked(struct run *run);                     /* it is ready to take a program */
 void engine_run_released(struct run *run);                   /* it is ENDED, nothing is held but memory */
 void engine_bury_group(struct engine *engine, struct group *group);
-void engine_forked(struct engine *engine);       /* one sandbox more */
-void engine_zygote_hangs(struct engine *engine); /* it does not answer: it is replaced */
 void engine_forget(struct run *run);
 void on_forget(void *context); /* a run */

@@ -19,18 +19,31 @@ enum {
         REMEMBERED = 600000,    /* milliseconds for which the demand of a moment is expected to come again */
         PARKED_BYTES = 4 << 20, /* of one parked, with what the kernel keeps for it */
         PART_OF_MEMORY = 8,     /* of what is free, this part may be parked */
+        MINIMUM_OF_OTHERS = 2,  /* of each environment beside the plain one, while it is awake */
 };
 
 static loop_function on_refill;
 
-void pool_init(struct engine *engine) {
-        struct pool_state *pool = &engine->pool;
+void pool_init(struct environment *environment) {
+        struct pool_state *pool = &environment->pool;
         LIST_INIT(&pool->parked);
-        pool->timer = loop_timer(engine->loop, on_refill, engine);
+        pool->timer = loop_timer(environment->engine->loop, on_refill, environment);
 }
 
-void pool_finish(struct engine *engine) {
-        timer_remove(engine->pool.timer);
+void pool_finish(struct environment *environment) {
+        timer_remove(environment->pool.timer);
+}
+
+/* What one has more or less is the others' to have. */
+static void look_at_all(struct engine *engine) {
+        struct environment *environment;
+        LIST_FOREACH(environment, &engine->environments, place)
+        pool_refill(environment, QUIET);
+}
+
+void pool_forget(struct environment *environment) {
+        environment->pool.peak = environment->pool.burst = 0;
+        look_at_all(environment->engine);
 }
 
 /* What the kernel could give without paging anything out. */
@@ -45,49 +58,73 @@ static uint64_t available_bytes(void) {
         return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024 : 0;
 }
 
-static void remember(struct pool_state *pool, size_t wanted) {
+static void remember(struct environment *environment, size_t wanted) {
+        struct pool_state *pool = &environment->pool;
         uint64_t now = now_milliseconds();
-        if (wanted >= pool->peak || now >= pool->peak_until) {
-                pool->peak = wanted;
-                pool->peak_until = now + REMEMBERED;
-        }
+        if (wanted < pool->peak && now < pool->peak_until)
+                return;
+        if (wanted != pool->peak)
+                look_at_all(environment->engine);
+        pool->peak = wanted;
+        pool->peak_until = now + REMEMBERED;
 }
 
-static size_t target(const struct engine *engine) {
-        const struct pool_state *pool = &engine->pool;
-        size_t wanted = engine->options.pool;
+static size_t minimum(const struct environment *environment) {
+        size_t least = environment->engine->options.pool;
+        if (environment == environment->engine->plain || least < MINIMUM_OF_OTHERS)
+                return least;
+        return MINIMUM_OF_OTHERS;
+}
+
+/* What it would have if it were alone. */
+static size_t wish(const struct environment *environment) {
+        const struct pool_state *pool = &environment->pool;
+        if (!environment->ready)
+                return 0;
+        size_t wanted = minimum(environment);
         if (now_milliseconds() < pool->peak_until && pool->peak > wanted)
                 wanted = pool->peak;
-        if (pool->audience > wanted)
-                wanted = pool->audience;
-        if (wanted > engine->options.pool_maximum)
-                wanted = engine->options.pool_maximum;
-        if (wanted <= engine->options.pool)
-                return wanted;
-        uint64_t room = pool->count + available_bytes() / PART_OF_MEMORY / PARKED_BYTES;
-        return room < wanted ? (size_t) room : wanted;
+        return pool->audience > wanted ? pool->audience : wanted;
 }
 
-static size_t being_made(const struct engine *engine) {
+/* Its part of what all may have together, as large as its part of what all wish. */
+static size_t target(const struct environment *environment) {
+        const struct engine *engine = environment->engine;
+        size_t wanted = wish(environment), wishes = 0, count = 0, most = engine->options.pool_maximum;
+        const struct environment *other;
+        LIST_FOREACH(other, &engine->environments, place) {
+                wishes += wish(other);
+                count += other->pool.count;
+        }
+        size_t share = wishes > most ? wanted * most / wishes : wanted;
+        if (share <= minimum(environment))
+                return share;
+        uint64_t room = count + available_bytes() / PART_OF_MEMORY / PARKED_BYTES;
+        if (room < wishes && wanted * room / wishes < share)
+                share = (size_t) (wanted * room / wishes);
+        return share > minimum(environment) ? share : minimum(environment);
+}
+
+static size_t being_made(const struct environment *environment) {
         size_t count = 0;
         const struct run *run;
-        LIST_FOREACH(run, &engine->pool.parked, place)
+        LIST_FOREACH(run, &environment->pool.parked, place)
         count += !run->parked;
         return count;
 }
 
-static bool some_wait(const struct engine *engine) {
+static bool some_wait(const struct environment *environment) {
         const struct run *run;
-        LIST_FOREACH(run, &engine->live, place)
-        if (run->state == RUN_PARKED)
+        LIST_FOREACH(run, &environment->engine->live, place)
+        if (run->state == RUN_PARKED && run->environment == environment)
                 return true;
         return false;
 }
 
-static void drop_surplus(struct engine *engine, size_t wanted) {
-        size_t surplus = engine->pool.count - wanted;
+static void drop_surplus(struct environment *environment, size_t wanted) {
+        size_t surplus = environment->pool.count - wanted;
         struct run *run, *next;
-        for (run = LIST_FIRST(&engine->pool.parked); run && surplus > 0; run = next) {
+        for (run = LIST_FIRST(&environment->pool.parked); run && surplus > 0; run = next) {
                 next = LIST_NEXT(run, place);
                 if (run->reason != REASON_NONE)
                         continue;
@@ -97,43 +134,43 @@ static void drop_surplus(struct engine *engine, size_t wanted) {
 }
 
 static void on_refill(void *context) {
-        struct engine *engine = context;
-        struct pool_state *pool = &engine->pool;
+        struct environment *environment = context;
+        struct pool_state *pool = &environment->pool;
         bool quiet = now_milliseconds() >= pool->last_start + QUIET;
-        if (engine->stopping || !engine->zygote_ready)
+        if (environment->engine->stopping || !environment->ready)
                 return;
-        if (some_wait(engine)) {
-                pool_refill(engine, DELAY);
+        if (some_wait(environment)) {
+                pool_refill(environment, DELAY);
                 return;
         }
         if (quiet) {
-                remember(pool, pool->burst);
+                remember(environment, pool->burst);
                 pool->burst = 0;
         }
-        size_t wanted = target(engine), at_once = quiet ? AT_ONCE : 1;
-        for (size_t making = being_made(engine); making < at_once && pool->count < wanted; making++) {
-                struct run *run = run_create(engine);
+        size_t wanted = target(environment), at_once = quiet ? AT_ONCE : 1;
+        for (size_t making = being_made(environment); making < at_once && pool->count < wanted; making++) {
+                struct run *run = run_create(environment);
                 LIST_INSERT_HEAD(&pool->parked, run, place);
                 pool->count++;
-                engine_park(engine, run);
+                engine_park(environment->engine, run);
         }
         if (pool->count > wanted)
-                drop_surplus(engine, wanted);
+                drop_surplus(environment, wanted);
         if (!quiet)
-                pool_refill(engine, QUIET);
+                pool_refill(environment, QUIET);
 }
 
-void pool_refill(struct engine *engine, uint64_t delay) {
-        if (delay == 0 || !timer_is_set(engine->pool.timer))
-                timer_set(engine->pool.timer, delay);
+void pool_refill(struct environment *environment, uint64_t delay) {
+        if (delay == 0 || !timer_is_set(environment->pool.timer))
+                timer_set(environment->pool.timer, delay);
 }
 
 /* One that is ready; else one that will be soonest. */
-struct run *pool_take(struct engine *engine) {
-        struct pool_state *pool = &engine->pool;
+struct run *pool_take(struct environment *environment) {
+        struct pool_state *pool = &environment->pool;
         pool->last_start = now_milliseconds();
         pool->burst++;
-        pool_refill(engine, DELAY);
+        pool_refill(environment, DELAY);
         struct run *run, *best = NULL;
         LIST_FOREACH(run, &pool->parked, place) {
                 if (run->reason != REASON_NONE)
@@ -144,18 +181,20 @@ struct run *pool_take(struct engine *engine) {
         }
         if (best)
                 pool_remove(best);
-        return best ? best : run_create(engine);
+        return best ? best : run_create(environment);
 }
 
 void pool_remove(struct run *run) {
         LIST_REMOVE(run, place);
-        run->engine->pool.count--;
+        run->environment->pool.count--;
 }
 
 void engine_expect(struct engine *engine, size_t people) {
-        struct pool_state *pool = &engine->pool;
+        struct environment *environment = engine->plain;
+        struct pool_state *pool = &environment->pool;
         if (people < pool->audience)
-                remember(pool, pool->audience); /* they may be back: a page that is loaded anew, a web server too */
+                remember(environment,
+                         pool->audience); /* they may be back: a page that is loaded anew, a web server too */
         pool->audience = people;
-        pool_refill(engine, QUIET);
+        pool_refill(environment, QUIET);
 }

@@ -60,10 +60,19 @@ void run_enter(struct run *run, enum run_state state) {
                 engine_changed(run);
 }
 
-struct run *run_create(struct engine *engine) {
+struct run *run_create(struct environment *environment) {
+        struct engine *engine = environment->engine;
         struct run *run = allocate(sizeof *run);
         *run = (struct run){
-                .engine = engine, .program = -1, .pidfd = -1, .master = -1, .hints = -1, .columns = 80, .rows = 24
+                .engine = engine,
+                .environment = environment,
+                .environment_folder = -1,
+                .program = -1,
+                .pidfd = -1,
+                .master = -1,
+                .hints = -1,
+                .columns = 80,
+                .rows = 24,
         };
         run->input.limit = RUN_INPUT_LIMIT;
         scrollback_init(&run->scrollback, engine->options.scrollback);
@@ -125,18 +134,29 @@ static int open_channels(struct run *run, int keeper_ends[static 2], int program
         return result;
 }
 
+static int hold_environment(struct run *run, struct error *error) {
+        int folder = run->environment->options.folder;
+        if (folder < 0)
+                return 0;
+        run->environment_folder = fcntl(folder, F_DUPFD_CLOEXEC, 0);
+        return run->environment_folder < 0 ? error_set(error, errno, "holding the environment's packages") : 0;
+}
+
 int run_park(struct run *run, struct error *error) {
         int keeper_ends[2] = { -1, -1 }, program_ends[2] = { -1, -1 };
-        int result = group_create(run->engine->groups, &run->group, error);
+        const struct environment *environment = run->environment;
+        int result = hold_environment(run, error);
+        if (result == 0)
+                result = group_create(run->engine->groups, &run->group, error);
         if (result == 0)
                 result = open_channels(run, keeper_ends, program_ends, error);
         if (result == 0) {
                 int fds[IPC_DESCRIPTORS_MAXIMUM] = { keeper_ends[1], program_ends[1] };
                 size_t joins = group_join_fds(run->group, fds + 2, array_length(fds) - 2);
                 struct message_park park = { .tag = (uint64_t) (uintptr_t) run, .control_groups = (uint32_t) joins };
-                channel_send(run->engine->zygote->channel, MESSAGE_PARK, &park, NULL, 0, fds, 2 + joins);
+                channel_send(environment->zygote->channel, MESSAGE_PARK, &park, NULL, 0, fds, 2 + joins);
                 run->forking = true;
-                engine_forked(run->engine);
+                environment_forked(run->environment);
                 timer_set(run->park_timer, PARK_PATIENCE);
         }
         for (int i = 0; i < 2; i++) {
@@ -182,7 +202,7 @@ static void on_park_over(void *context) {
         error_say(&error, ETIMEDOUT, "a sandbox was not made within %d seconds", PARK_PATIENCE / 1000);
         log_failure(LOG_ERROR, "run.park", &error);
         if (run->forking)
-                engine_zygote_hangs(run->engine); /* which releases all that wait for its answer */
+                environment_hangs(run->environment); /* which releases all that wait for its answer */
         else
                 run_end(run, REASON_FAILED);
 }
@@ -245,6 +265,7 @@ static void on_parked(struct run *run, struct message *message) {
 void run_deliver(struct run *run) {
         struct delivery *delivery = run->delivery;
         struct error error = { 0 };
+        run->environment = NULL; /* from here on it needs no zygote */
         terminal_set_size(run);
         run->busy = true;
         engine_divide(run->engine, run->told.account);
@@ -436,6 +457,7 @@ static void release(struct run *run) {
         channel_destroy(steal_pointer(&run->keeper));
         delivery_free(steal_pointer(&run->delivery));
         engine_bury_group(run->engine, steal_pointer(&run->group));
+        close_fd(&run->environment_folder);
         run->busy = false;
         if (run->id != 0)
                 engine_divide(run->engine, run->told.account);

@@ -6,7 +6,9 @@
  * order, once. Whoever wants a run to end (its program, Stop, a limit, a closed page, the server) calls run_end();
  * nobody else frees anything. test/model/run.pml is the same machine, checked by spin.
  *
- *   engine.c      the zygote, starts, ended runs that are kept a while
+ *   engine.c      starts, ended runs that are kept a while
+ *   environment.c the Python environments: when each has a zygote, and what serves where one is broken
+ *   zygote.c      one zygote as a process, watched while it imports
  *   pool.c        parked runs, and how many of them
  *   run.c         the state machine
  *   terminal.c    bytes: program → scrollback → viewers, and back; who is too slow slows the program, never the server
@@ -25,6 +27,7 @@
 #include "../base/base.h"
 #include "../base/loop.h"
 #include "../base/metrics.h"
+#include "../environment/environment.h"
 #include "../ipc/messages.h"
 #include "../sandbox/sandbox.h"
 
@@ -42,13 +45,17 @@ struct viewer;
 
 struct engine_options {
         struct sandbox_host host;
-        const char *zygote_path; /* of carrel-python */
-        const char *imports;     /* names, separated by commas */
-        size_t pool;             /* parked runs to hold ready, at least */
-        size_t pool_maximum;     /* and at most */
-        size_t generation;       /* forks after which a zygote is replaced; 0: never for that */
-        size_t scrollback;       /* bytes a run */
-        bool plain_terminal;     /* no echo, line feeds left alone: for a terminal that is a pipe at our end */
+        const char *zygote_path;   /* of carrel-python */
+        const char *imports;       /* of the plain environment: names, separated by commas */
+        size_t pool;               /* parked runs to hold ready, at least */
+        size_t pool_maximum;       /* and at most */
+        size_t generation;         /* forks after which a zygote is replaced; 0: never for that */
+        size_t scrollback;         /* bytes a run */
+        size_t environments;       /* beside the plain one, with a zygote at the same time; 0: there are no others */
+        uint64_t environment_idle; /* milliseconds since a program was started in one, until its zygote is ended */
+        uint64_t environment_patience; /* milliseconds that its imports may take */
+        uint64_t environment_memory;   /* bytes that they may; 0: any number, as for the plain one */
+        bool plain_terminal;           /* no echo, line feeds left alone: for a terminal that is a pipe at our end */
         /* Called on every change of a run's state, and when an ended one is no longer kept. May be NULL. */
         void (*on_state)(void *context, struct run *run);
         void (*on_gone)(void *context, struct run *run);
@@ -76,6 +83,9 @@ struct run_request {
         int workspace;            /* the directory that becomes /home/<folder> */
         int shared[SHARED_TREES]; /* directories, or -1 */
         int source;               /* a regular file, or -1 for a prompt alone */
+        /* What lies under start->environment (environment_open); NULL and -1: nothing, and the plain one serves. */
+        const struct environment_description *environment;
+        int environment_folder;
 };
 
 /* Begins a run; it starts as soon as a parked one is there, mostly at once. Refuses with -EBUSY past the account's
@@ -106,6 +116,17 @@ extern const char *const run_reason_names[RUN_REASONS];
 struct run *engine_find(struct engine *engine, uint64_t id); /* NULL: none of that number is kept */
 void engine_each(struct engine *engine, void (*function)(void *context, struct run *run),
                  void *context); /* not the parked */
+
+/* Starts the zygote of an environment's folder (or, -1, of none) by itself, and sees whether it imports all. Blocks, at
+ * most environment_patience. For a process that has entered the supervisor's namespaces, without an engine. */
+struct environment_trial {
+        bool works;
+        uint64_t milliseconds, bytes;
+        char module[MODULE_BYTES]; /* where it does not work: the one that does not, or "" */
+        char why[SENTENCE_BYTES];
+};
+int environment_try(const struct engine_options *options, int folder, const char *imports,
+                    struct environment_trial *ret_trial, struct error *error) must_check;
 
 /* One run. All of these are harmless in every state. */
 uint64_t run_id(const struct run *run);

@@ -95,6 +95,8 @@ static bool start_is_well_formed(const struct message_run_start *start, const st
         const char *arguments = message->payload;
         struct hosts hosts;
         return message_text_ok(start->class_slug) && message_text_ok(start->folder) && message_text_ok(start->path) &&
+               message_text_ok(start->environment) &&
+               (!*start->environment || environment_name_ok(start->environment)) &&
                workspace_class_ok(start->class_slug) && workspace_folder_ok(start->folder) && start->uid >= 100 &&
                start->uid < INSIDE_IDS && start->columns > 0 && start->rows > 0 && start->limits.runs > 0 &&
                message_text_ok(start->network) && hosts_parse(start->network, &hosts, NULL) == 0 &&
@@ -124,8 +126,22 @@ static int open_folders(struct supervisor *supervisor, const struct message_run_
         return 0;
 }
 
+/* Where that fails the plain one serves, as the engine tells the person. */
+static void open_environment(struct supervisor *supervisor, struct run_request *request,
+                             struct environment_description *place) {
+        const char *name = request->start->environment;
+        struct error error = { 0 };
+        if (!*name || strcmp(name, ENVIRONMENT_PLAIN) == 0)
+                return;
+        if (environment_open(supervisor->data_fd, name, place, &request->environment_folder, &error) < 0)
+                log_failure(LOG_ERROR, "environment.open", &error);
+        else
+                request->environment = place;
+}
+
 static int start_run(struct supervisor *supervisor, const struct message_run_start *start, struct message *message,
                      struct run **ret_run, struct error *error) {
+        struct environment_description description;
         struct run_request request = {
                 .start = start,
                 .arguments = message->payload,
@@ -133,10 +149,13 @@ static int start_run(struct supervisor *supervisor, const struct message_run_sta
                 .workspace = -1,
                 .shared = { -1, -1, -1 },
                 .source = message->fds[0],
+                .environment_folder = -1,
         };
+        open_environment(supervisor, &request, &description);
         int result = open_folders(supervisor, start, &request, error);
         if (result == 0)
                 result = engine_start(supervisor->engine, &request, ret_run, error);
+        close_fd(&request.environment_folder);
         close_fd(&request.workspace);
         for (size_t i = 0; i < SHARED_TREES; i++)
                 close_fd(&request.shared[i]);

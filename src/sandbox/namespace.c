@@ -296,13 +296,27 @@ int change_root(const char *new_root, struct error *error) {
         return 0;
 }
 
-static int build_root(struct error *error) {
+/* Over the host's folder: Python looks there by itself, in the zygote and in whatever Python a program starts. */
+static int take_packages(const struct sandbox_packages *packages, struct error *error) {
+        char place[256];
+        if (packages->mount < 0)
+                return 0;
+        snprintf(place, sizeof place, STAGE "%s", packages->place);
+        if (move_mount(packages->mount, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+                return error_set(error, errno, "mounting the environment's packages at %s%s", packages->place,
+                                 errno == ENOENT ? " (make that folder: Python's own package does on Debian)" : "");
+        return 0;
+}
+
+static int build_root(const struct sandbox_packages *packages, struct error *error) {
         if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return error_set(error, errno, "making the mounts private");
         umask(022);
         if (mount("carrel", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") < 0)
                 return error_set(error, errno, "mounting a new root");
         int result = fill_root(error);
+        if (result == 0)
+                result = take_packages(packages, error);
         if (result == 0)
                 result = change_root(STAGE, error);
         if (result < 0)
@@ -338,8 +352,8 @@ int drop_bounding_set(struct error *error) {
         return 0;
 }
 
-int sandbox_enter_zygote(const struct sandbox_host *host, int (*ask_for_maps)(void *, struct error *), void *context,
-                         struct error *error) {
+int sandbox_enter_zygote(const struct sandbox_host *host, const struct sandbox_packages *packages,
+                         int (*ask_for_maps)(void *, struct error *), void *context, struct error *error) {
         bool own_ids = sandbox_has(host, WALL_USER_NAMESPACE);
         if (own_ids && unshare(CLONE_NEWUSER) < 0)
                 return error_set(error, errno, "entering a user namespace");
@@ -353,6 +367,6 @@ int sandbox_enter_zygote(const struct sandbox_host *host, int (*ask_for_maps)(vo
         /* Shared by all below it; a program has its own PID, mount, IPC and network namespaces besides. */
         if (sethostname("carrel", 6) < 0)
                 return error_set(error, errno, "naming the host");
-        result = build_root(error);
+        result = build_root(packages, error);
         return result < 0 ? result : drop_bounding_set(error);
 }

@@ -88,9 +88,15 @@ uint64_t walls_accept(struct sandbox_host *host, uint64_t missing, uint64_t acce
 int sandbox_enter_supervisor(const struct sandbox_host *host, struct error *error) must_check;
 /* For the supervisor: gives a process that has just unshared its user namespace its ids. */
 int sandbox_write_maps(const struct sandbox_host *host, pid_t pid, struct error *error) must_check;
+/* A detached mount (sandbox_clone_tree) of packages, and the folder of the host's that all sandboxes of this zygote see
+ * it in place of. Mount -1: none. */
+struct sandbox_packages {
+        int mount;
+        const char *place;
+};
 /* For the zygote: everything of step 1. `ask_for_maps` returns when sandbox_write_maps was done for it. */
-int sandbox_enter_zygote(const struct sandbox_host *host, int (*ask_for_maps)(void *, struct error *), void *context,
-                         struct error *error) must_check;
+int sandbox_enter_zygote(const struct sandbox_host *host, const struct sandbox_packages *packages,
+                         int (*ask_for_maps)(void *, struct error *), void *context, struct error *error) must_check;
 /* Detaches the mount of a directory: read-only or not, never with devices or set-user-id programs. Returns a
  * descriptor. */
 int sandbox_clone_tree(int directory_fd, const char *path, bool read_only, struct error *error) must_check;
