@@ -1,5 +1,7 @@
 #include "subcommand.h"
+#include "../environment/environment.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 
@@ -16,7 +18,7 @@ static const struct subcommand verbs[] = {
           "        NAME=default goes back to the server's. network=HOSTS lets its programs reach these hosts, as\n"
           "        network=www.example.org,data.example.org:8080 (ports 80 and 443, where none is said); network=none "
           "ends\n"
-          "        that." },
+          "        that. environment=NAME is the Python environment of its programs (see `carrel env`)." },
         { "limit", class_limit, "SLUG [NAME=VALUE…]",
           "Shows what counts for this class's programs; or sets some, as cpu=1min or output=100MB: `set` without the\n"
           "        word `limits.`." },
@@ -93,6 +95,8 @@ static int print_one(struct store *store, const char *slug, struct error *error)
         printf("%s: %s\n", course.slug, course.title);
         if (*course.network)
                 printf("network = %s\n", course.network);
+        if (*course.environment)
+                printf("environment = %s\n", course.environment);
         for (enum course_limit limit = 0; limit < COURSE_LIMITS; limit++)
                 if (course.limits[limit] != COURSE_DEFAULT) {
                         char text[SETTING_TEXT_BYTES];
@@ -186,7 +190,7 @@ static int parse_limit(const char *word, enum course_limit *ret_limit, int64_t *
         return error_say(error, ENOENT, "a class cannot set '%.*s'", (int) length, word);
 }
 
-static const char network_prefix[] = "network=";
+static const char network_word[] = "network=";
 
 /* A list that would have no effect is refused rather than kept: the operator's word comes before the class's. */
 static int set_network(struct command_context *context, const struct course *course, const char *list,
@@ -200,11 +204,39 @@ static int set_network(struct command_context *context, const struct course *cou
         return course_set_network(context->store, course, none ? "" : list, error);
 }
 
-static int set_limit(struct store *store, const struct course *course, const char *word, struct error *error) {
+static const char environment_word[] = "environment=";
+
+/* Only one that is there: a slip would send a class to the plain one. */
+static int set_environment(struct command_context *context, const struct course *course, const char *name,
+                           struct error *error) {
+        struct environment_names names = { 0 };
+        if (strcmp(name, ENVIRONMENT_PLAIN) == 0 || strcmp(name, "default") == 0)
+                return course_set_environment(context->store, course, "", error);
+        fd_scoped data = open(context->settings.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = data < 0 ? error_set(error, errno, "open %s", context->settings.data)
+                         : environment_list(data, &names, error);
+        if (r < 0)
+                return r;
+        char there[256] = ENVIRONMENT_PLAIN;
+        for (size_t i = 0; i < names.count; i++) {
+                size_t length = strlen(there);
+                if (strcmp(names.names[i], name) == 0)
+                        return course_set_environment(context->store, course, name, error);
+                snprintf(there + length, sizeof there - length, ", %s", names.names[i]);
+        }
+        return error_say(error, ENOENT, "there is no Python environment '%.40s', but %s", name, there);
+}
+
+static int set_one(struct command_context *context, const struct course *course, const char *word,
+                   struct error *error) {
         enum course_limit limit = COURSE_LIMIT_CPU;
         int64_t value = 0;
+        if (strncmp(word, environment_word, strlen(environment_word)) == 0)
+                return set_environment(context, course, word + strlen(environment_word), error);
+        if (strncmp(word, network_word, strlen(network_word)) == 0)
+                return set_network(context, course, word + strlen(network_word), error);
         int r = parse_limit(word, &limit, &value, error);
-        return r < 0 ? r : course_set_limit(store, course, limit, value, error);
+        return r < 0 ? r : course_set_limit(context->store, course, limit, value, error);
 }
 
 static int set_all(struct command_context *context, int argc, char **argv, struct error *error) {
@@ -213,12 +245,8 @@ static int set_all(struct command_context *context, int argc, char **argv, struc
         int r = transaction_begin(context->store, &transaction, error);
         if (r >= 0)
                 r = course_find(context->store, argv[1], &course, error);
-        for (int i = 2; i < argc && r >= 0; i++) {
-                size_t prefix = strlen(network_prefix);
-                r = strncmp(argv[i], network_prefix, prefix) == 0
-                            ? set_network(context, &course, argv[i] + prefix, error)
-                            : set_limit(context->store, &course, argv[i], error);
-        }
+        for (int i = 2; i < argc && r >= 0; i++)
+                r = set_one(context, &course, argv[i], error);
         return r < 0 ? r : transaction_commit(&transaction, error);
 }
 

@@ -27,8 +27,16 @@ static const struct limit_row limit_rows[COURSE_LIMITS] = {
 #define COURSE_COLUMNS                                                                                                 \
         "class.id, class.slug, class.title, class.limit_cpu, class.limit_memory, class.limit_processes, "              \
         "class.limit_file, class.limit_open_files, class.limit_idle, class.limit_runs, class.limit_cpu_weight, "       \
-        "class.repl_after, class.limit_output, class.limit_workspace, class.limit_workspace_files, class.network"
-enum { COLUMN_ID, COLUMN_SLUG, COLUMN_TITLE, COLUMN_LIMITS, COLUMN_NETWORK = COLUMN_LIMITS + COURSE_LIMITS };
+        "class.repl_after, class.limit_output, class.limit_workspace, class.limit_workspace_files, class.network, "    \
+        "class.environment"
+enum {
+        COLUMN_ID,
+        COLUMN_SLUG,
+        COLUMN_TITLE,
+        COLUMN_LIMITS,
+        COLUMN_NETWORK = COLUMN_LIMITS + COURSE_LIMITS,
+        COLUMN_ENVIRONMENT
+};
 
 static int course_read(const struct statement *statement, struct course *ret_course, struct error *error) {
         struct course course = { .id = (uint32_t) statement_integer(statement, COLUMN_ID) };
@@ -42,6 +50,9 @@ static int course_read(const struct statement *statement, struct course *ret_cou
                 r = statement_copy_text(statement, COLUMN_TITLE, course.title, sizeof course.title, error);
         if (r >= 0)
                 r = statement_copy_text(statement, COLUMN_NETWORK, course.network, sizeof course.network, error);
+        if (r >= 0)
+                r = statement_copy_text(statement, COLUMN_ENVIRONMENT, course.environment, sizeof course.environment,
+                                        error);
         if (r >= 0)
                 *ret_course = course;
         return r;
@@ -267,6 +278,19 @@ int course_set_network(struct store *store, const struct course *course, const c
         if (r < 0)
                 return r;
         statement_bind_text(statement, 1, hosts.count > 0 ? list : NULL);
+        statement_bind_integer(statement, 2, course->id);
+        r = statement_run(statement, error);
+        if (r == 0)
+                return error_say(error, ENOENT, "There is no class '%s' any more.", course->slug);
+        return r < 0 ? r : 0;
+}
+
+int course_set_environment(struct store *store, const struct course *course, const char *name, struct error *error) {
+        statement_scoped statement = NULL;
+        int r = store_prepare(store, "update class set environment = $1 where id = $2", &statement, error);
+        if (r < 0)
+                return r;
+        statement_bind_text(statement, 1, *name ? name : NULL);
         statement_bind_integer(statement, 2, course->id);
         r = statement_run(statement, error);
         if (r == 0)

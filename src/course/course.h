@@ -48,6 +48,8 @@ struct course {
         char title[COURSE_TITLE_MAXIMUM + 1];
         int64_t limits[COURSE_LIMITS];  /* in the settings' units: bytes, milliseconds */
         char network[HOSTS_TEXT_BYTES]; /* the hosts that its programs may reach; "": none */
+        int64_t limits[COURSE_LIMITS];       /* in the settings' units: bytes, milliseconds */
+        char environment[ENVIRONMENT_BYTES]; /* its Python environment's name; "": the plain one */
 };
 
 /* `title` NULL or "": the slug. -EINVAL: slug or title will not do (the text says why); -EEXIST; -ENOSPC:
@@ -87,6 +89,9 @@ int course_set_limit(struct store *store, const struct course *course, enum cour
 /* A list as hosts.h has it; "": no host. -EINVAL: it is none (the text says why). */
 int course_set_network(struct store *store, const struct course *course, const char *list,
                        struct error *error) must_check;
+/* `name` "": the plain one. Whether there is one of that name is the caller's to know. */
+int course_set_environment(struct store *store, const struct course *course, const char *name,
+                           struct error *error) must_check;
 
 /* What a person's folder in this class may hold. */
 struct file_usage course_quota(const struct course *course, const struct settings *settings);

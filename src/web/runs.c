@@ -124,6 +124,7 @@ static void send_start(struct request *request, int source_fd) {
                 memcpy(start.class_slug, course->slug, sizeof start.class_slug);
                 snprintf(start.folder, sizeof start.folder, "%s", runner->folder);
                 snprintf(start.path, sizeof start.path, "%s", path ? path : "");
+                memcpy(start.environment, course->environment, sizeof start.environment);
                 start.uid = runner->uid;
                 start.account = runner->id;
                 start.columns = (uint16_t) request_integer(request, "columns");
