@@ -22,6 +22,7 @@ command_function command_sandbox; /* sandbox.c */
 command_function command_doctor;  /* doctor.c */
 command_function command_user;    /* user.c */
 command_function command_class;   /* class.c */
+command_function command_env;     /* env.c */
 command_function command_config;  /* config.c */
 command_function command_demo;    /* demo.c */
 command_function command_role;    /* role.c: a child of the monitor, not for people */

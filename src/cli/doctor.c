@@ -1,7 +1,9 @@
 /*
  * carrel doctor: does each wall stand? Tried, not assumed: a program inside a real sandbox attacks them one after the
- * other (doctor.py), with baits that this file lays out on the host: a file, a process, sockets, shared memory.
+ * other (doctor.py), with baits that this file lays out on the host: a file, a process, sockets, shared memory. And
+ * does each Python environment of the data directory work?
  */
+#include "environment.h"
 #include "solo.h"
 #include "../base/buffer.h"
 #include "../base/embed.h"
@@ -29,11 +31,12 @@ enum {
         SMALL_TIME = 300,
 };
 
-static const char usage[] = "usage: carrel doctor [--json] [SETTING...]\n"
-                            "\n"
-                            "Tries each wall around programs, from inside a sandbox, and says which stands, which does "
-                            "not, and what to do.\n"
-                            "The exit status is 0 where all stand that `carrel serve` wants before it runs programs.\n";
+static const char usage[] =
+        "usage: carrel doctor [--json] [SETTING...]\n"
+        "\n"
+        "Tries each wall around programs, from inside a sandbox, and says which stands, which does "
+        "not, and what to do; then each Python environment of the data directory (see `carrel env`).\n"
+        "The exit status is 0 where all stand that `carrel serve` wants before it runs programs.\n";
 
 /* The table */
 
@@ -87,12 +90,20 @@ static const struct row initial_rows[ROWS] = {
         [ROW_ENVIRONMENT] = { .name = "environment", .tried = "find the server's", .advice = ADVICE_FAULT },
 };
 
+struct environment_row {
+        const char *name;
+        bool works;
+        char text[CHECK_TEXT_BYTES];
+};
+
 struct doctor {
         struct sandbox_host host;
         struct settings *settings;
         struct row rows[ROWS];
         bool counts_refused;  /* no wall, but the operator's to know */
         struct buffer output; /* of the try that runs */
+        struct environment_names environments;
+        struct environment_row *environment_rows;
 };
 
 static void make_rows(struct doctor *doctor) {
@@ -376,6 +387,23 @@ static int try_all(struct doctor *doctor, struct error *error) {
         return result;
 }
 
+/* Each in processes of its own. Before the walls are tried, since that goes where there is no way back from. */
+static int try_environments(struct doctor *doctor, struct error *error) {
+        fd_scoped data = open(doctor->settings->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (data < 0)
+                return errno == ENOENT ? 0 : error_set(error, errno, "opening %s", doctor->settings->data);
+        int result = environment_list(data, &doctor->environments, error);
+        if (result < 0)
+                return result;
+        doctor->environment_rows = allocate(doctor->environments.count * sizeof *doctor->environment_rows);
+        for (size_t i = 0; i < doctor->environments.count; i++) {
+                struct environment_row *row = &doctor->environment_rows[i];
+                row->name = doctor->environments.names[i];
+                row->works = environment_check_named(doctor->settings, row->name, row->text);
+        }
+        return 0;
+}
+
 static void judge(struct doctor *doctor) {
         for (size_t i = 0; i < ROWS; i++) {
                 struct row *row = &doctor->rows[i];
@@ -429,6 +457,10 @@ static void print_table(const struct doctor *doctor, const struct error *error) 
                                                   ? "walls.missing accepts this"
                                                   : "until then no program is run, unless walls.missing names it");
         }
+        for (size_t i = 0; i < doctor->environments.count; i++)
+                printf("%s%s %s\n",
+                       i == 0 ? "\nPython environments (where one does not work, the plain one serves):\n" : "",
+                       doctor->environment_rows[i].name, doctor->environment_rows[i].text);
         if (*error->text)
                 printf("\nNot all could be tried: %s\n", error->text);
         if (!doctor->counts_refused)
@@ -449,8 +481,15 @@ static void print_json(const struct doctor *doctor, const struct error *error) {
                         json_object_set_new(entry, "to_do", json_string(row->advice));
                 json_array_append_new(walls, entry);
         }
-        json_t *all = json_pack("{s:b,s:b,s:o,s:s}", "ok", is_well(doctor), "counts_refused_calls",
-                                doctor->counts_refused, "walls", walls, "error", error->text);
+        json_t *environments = json_array();
+        for (size_t i = 0; i < doctor->environments.count; i++) {
+                const struct environment_row *row = &doctor->environment_rows[i];
+                json_array_append_new(environments, json_pack("{s:s,s:b,s:s}", "environment", row->name, "works",
+                                                              row->works, "saw", row->text));
+        }
+        json_t *all = json_pack("{s:b,s:b,s:o,s:o,s:s}", "ok", is_well(doctor), "counts_refused_calls",
+                                doctor->counts_refused, "walls", walls, "environments", environments, "error",
+                                error->text);
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(all);
@@ -481,6 +520,9 @@ int command_doctor(int argc, char **argv) {
         uint64_t missing = walls_probe(&doctor.host);
         doctor.counts_refused = sandbox_counts_refused();
         mark_missing(&doctor, missing);
+        if (try_environments(&doctor, &error) < 0)
+                complain("%s", error.text);
+        error = (struct error){ 0 };
         /* What else is missing may be: the others are tried without it. */
         if (walls_accept(&doctor.host, missing, ~UINT64_C(0)) != 0)
                 error_say(&error, ENOSYS, "no sandbox can be made here at all");
@@ -492,5 +534,6 @@ int command_doctor(int argc, char **argv) {
         else
                 print_table(&doctor, &error);
         buffer_finish(&doctor.output);
+        free(doctor.environment_rows);
         return is_well(&doctor) ? EXIT_DONE : EXIT_FAILED;
 }

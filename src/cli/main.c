@@ -15,6 +15,7 @@ static const struct command commands[] = {
         { "serve", command_serve, "[--listen ADDRESS:PORT] [--data DIR] …", "serve the class" },
         { "user", command_user, "add|list|passwd|enable|disable …", "people and their passwords" },
         { "class", command_class, "add|list|enrol …", "classes and who is in them" },
+        { "env", command_env, "list|create|add|check|delete …", "Python environments that classes may use" },
         { "config", command_config, "[--config FILE] …", "every setting, its value and where it came from" },
         { "sandbox", command_sandbox, "[--limit NAME=VALUE]… [--network HOSTS] FILE.py [ARG…]",
           "run a file inside the walls, in this terminal" },
