@@ -169,13 +169,14 @@ static int read_venv_version(const char *venv, char ret_version[static PYTHON_VE
         if (size < 0)
                 return error_set(error, (int) -size, "'%s' is no virtual environment: reading its pyvenv.cfg", venv);
         for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
-                unsigned major, minor;
-                if (sscanf(line, " %63[a-z_] = %63s", word, version) == 2 &&
-                    (strcmp(word, "version") == 0 || strcmp(word, "version_info") == 0) &&
-                    sscanf(version, "%u.%u", &major, &minor) == 2) {
-                        snprintf(ret_version, PYTHON_VERSION_BYTES, "%u.%u", major % 1000, minor % 1000);
-                        return 0;
-                }
+                if (sscanf(line, " %63[a-z_] = %63s", word, version) != 2 ||
+                    (strcmp(word, "version") != 0 && strcmp(word, "version_info") != 0))
+                        continue;
+                size_t length = strcspn(version, ".");
+                if (version[length])
+                        length += 1 + strspn(version + length + 1, "0123456789");
+                snprintf(ret_version, PYTHON_VERSION_BYTES, "%.*s", (int) length, version);
+                return 0;
         }
         return error_say(error, EINVAL, "'%s' does not say which Python it is for", path);
 }

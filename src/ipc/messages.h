@@ -47,7 +47,7 @@ enum {
         X(MESSAGE_READY, message_empty) \
         /* web → supervisor; payload: arguments, each with its NUL; fd: the source */ \
         X(MESSAGE_RUN_START, message_run_start) \
-        /* web server → supervisor: how many pages are open */ \
+        /* web server → supervisor: how many pages are open in classes of an environment */ \
         X(MESSAGE_AUDIENCE, message_audience) \
         X(MESSAGE_RUN_STOP, message_run) \
         X(MESSAGE_RUN_CLOSE, message_run) \
@@ -182,6 +182,7 @@ struct message_run {
 
 struct message_audience {
         uint64_t pages;
+        char environment[ENVIRONMENT_BYTES]; /* "": the plain one */
 };
 
 struct message_run_measure {

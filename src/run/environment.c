@@ -155,7 +155,7 @@ static void on_ready(void *context, struct zygote *zygote) {
                 environment->failures = 0;
         timer_set(environment->generation_timer, GENERATION_LOOK);
         park_waiting(environment);
-        pool_refill(environment, 0);
+        pool_begin(environment);
 }
 
 static void on_forked(void *context, struct zygote *zygote, struct message *message) {
@@ -344,7 +344,9 @@ static bool make_room(struct engine *engine) {
 
 static struct environment *create(struct engine *engine, const char *name);
 
-static struct environment *find(struct engine *engine, const char *name) {
+struct environment *environment_find(struct engine *engine, const char *name) {
+        if (!*name)
+                return engine->plain;
         struct environment *environment, *free_one = NULL;
         size_t count = 0;
         LIST_FOREACH(environment, &engine->environments, place) {
@@ -362,6 +364,7 @@ static struct environment *find(struct engine *engine, const char *name) {
                 free_one->made = 0;
                 free_one->breaks = 0;
                 free_one->broken_until = 0;
+                free_one->pool.audience = 0;
         }
         return free_one;
 }
@@ -389,7 +392,7 @@ struct environment *environment_choose(struct engine *engine, const struct run_r
         if (!*name || strcmp(name, ENVIRONMENT_PLAIN) == 0)
                 return engine->plain;
         make_sentence(name, ret_sentence);
-        struct environment *environment = description ? find(engine, name) : NULL;
+        struct environment *environment = description ? environment_find(engine, name) : NULL;
         if (!environment)
                 return engine->plain;
         bool changed = environment->made != description->made;

@@ -238,12 +238,14 @@ void environments_finish(struct engine *engine);
 /* The one for a request. Where it is not what was asked for, a sentence for the person says so; else "". */
 struct environment *environment_choose(struct engine *engine, const struct run_request *request,
                                        char ret_sentence[static SENTENCE_BYTES]);
-void environment_forked(struct environment *environment); /* one sandbox more */
-void environment_hangs(struct environment *environment);  /* its zygote does not answer: it is replaced */
+struct environment *environment_find(struct engine *engine, const char *name); /* NULL: too many are known */
+void environment_forked(struct environment *environment);                      /* one sandbox more */
+void environment_hangs(struct environment *environment); /* its zygote does not answer: it is replaced */
 
 /* pool.c */
 void pool_init(struct environment *environment);
 void pool_finish(struct environment *environment);
+void pool_begin(struct environment *environment);       /* its zygote is ready */
 void pool_forget(struct environment *environment);      /* it is no longer wanted at all */
 struct run *pool_take(struct environment *environment); /* parked, or new and still to be */
 void pool_remove(struct run *run);                      /* a parked one that has ended */

@@ -46,6 +46,11 @@ void pool_forget(struct environment *environment) {
         look_at_all(environment->engine);
 }
 
+void pool_begin(struct environment *environment) {
+        look_at_all(environment->engine);
+        pool_refill(environment, 0);
+}
+
 /* What the kernel could give without paging anything out. */
 static uint64_t available_bytes(void) {
         char text[1024];
@@ -87,19 +92,27 @@ static size_t wish(const struct environment *environment) {
         return pool->audience > wanted ? pool->audience : wanted;
 }
 
+static size_t count_all(const struct engine *engine) {
+        size_t count = 0;
+        const struct environment *environment;
+        LIST_FOREACH(environment, &engine->environments, place)
+        count += environment->pool.count;
+        return count;
+}
+
 /* Its part of what all may have together, as large as its part of what all wish. */
 static size_t target(const struct environment *environment) {
         const struct engine *engine = environment->engine;
-        size_t wanted = wish(environment), wishes = 0, count = 0, most = engine->options.pool_maximum;
+        size_t wanted = wish(environment), wishes = 0, most = engine->options.pool_maximum;
         const struct environment *other;
-        LIST_FOREACH(other, &engine->environments, place) {
-                wishes += wish(other);
-                count += other->pool.count;
-        }
+        LIST_FOREACH(other, &engine->environments, place)
+        wishes += wish(other);
+        if (wanted == 0)
+                return 0;
         size_t share = wishes > most ? wanted * most / wishes : wanted;
         if (share <= minimum(environment))
                 return share;
-        uint64_t room = count + available_bytes() / PART_OF_MEMORY / PARKED_BYTES;
+        uint64_t room = count_all(engine) + available_bytes() / PART_OF_MEMORY / PARKED_BYTES;
         if (room < wishes && wanted * room / wishes < share)
                 share = (size_t) (wanted * room / wishes);
         return share > minimum(environment) ? share : minimum(environment);
@@ -148,7 +161,9 @@ static void on_refill(void *context) {
                 pool->burst = 0;
         }
         size_t wanted = target(environment), at_once = quiet ? AT_ONCE : 1;
-        for (size_t making = being_made(environment); making < at_once && pool->count < wanted; making++) {
+        size_t all = count_all(environment->engine), most = environment->engine->options.pool_maximum;
+        for (size_t making = being_made(environment); making < at_once && pool->count < wanted && all < most;
+             making++, all++) {
                 struct run *run = run_create(environment);
                 LIST_INSERT_HEAD(&pool->parked, run, place);
                 pool->count++;
@@ -156,7 +171,8 @@ static void on_refill(void *context) {
         }
         if (pool->count > wanted)
                 drop_surplus(environment, wanted);
-        if (!quiet)
+        /* Where another environment still has what is this one's part, it is about to let go of it. */
+        if (!quiet || (pool->count < wanted && all >= most))
                 pool_refill(environment, QUIET);
 }
 
@@ -189,8 +205,10 @@ void pool_remove(struct run *run) {
         run->environment->pool.count--;
 }
 
-void engine_expect(struct engine *engine, size_t people) {
-        struct environment *environment = engine->plain;
+void engine_expect(struct engine *engine, const char *name, size_t people) {
+        struct environment *environment = environment_find(engine, name);
+        if (!environment)
+                return;
         struct pool_state *pool = &environment->pool;
         if (people < pool->audience)
                 remember(environment,

@@ -94,8 +94,8 @@ int engine_start(struct engine *engine, const struct run_request *request, struc
                  struct error *error) must_check;
 
 /* Where there is no engine (NULL) there are no runs. */
-/* So many people may press Run in one moment. */
-void engine_expect(struct engine *engine, size_t people);
+/* So many people may press Run in one moment, in classes of an environment ("": the plain one). */
+void engine_expect(struct engine *engine, const char *environment, size_t people);
 
 /* What has happened since the engine was made; counted by itself, read by whoever tells it. */
 struct engine_counters {
@@ -125,7 +125,7 @@ struct environment_trial {
         char module[MODULE_BYTES]; /* where it does not work: the one that does not, or "" */
         char why[SENTENCE_BYTES];
 };
-int environment_try(const struct engine_options *options, int folder, const char *imports,
+int environment_try(const struct engine_options *engine, int folder, const char *imports,
                     struct environment_trial *ret_trial, struct error *error) must_check;
 
 /* One run. All of these are harmless in every state. */

@@ -253,10 +253,13 @@ static void on_web(void *context, struct message *message) {
         case MESSAGE_RUN_START:
                 on_start(supervisor, message);
                 break;
-        case MESSAGE_AUDIENCE:
-                if (supervisor->engine)
-                        engine_expect(supervisor->engine, ((const struct message_audience *) message->body)->pages);
+        case MESSAGE_AUDIENCE: {
+                const struct message_audience *body = message->body;
+                if (supervisor->engine && message_text_ok(body->environment) &&
+                    (!*body->environment || environment_name_ok(body->environment)))
+                        engine_expect(supervisor->engine, body->environment, body->pages);
                 break;
+        }
         case MESSAGE_RUN_RESIZE: {
                 const struct message_run_resize *body = message->body;
                 struct run *run = engine_find(supervisor->engine, body->run);

@@ -130,12 +130,13 @@ static void on_closed(void *context, const struct error *why) {
 /* Resident and not a file's. 0 where it cannot be told. */
 static uint64_t own_bytes(int32_t pid) {
         char path[64], text[128];
-        unsigned long long resident, shared;
         snprintf(path, sizeof path, "/proc/%d/statm", pid);
-        if (read_small_file(AT_FDCWD, path, text, sizeof text) <= 0 ||
-            sscanf(text, "%*u %llu %llu", &resident, &shared) != 2 || resident < shared)
+        if (read_small_file(AT_FDCWD, path, text, sizeof text) <= 0)
                 return 0;
-        return (resident - shared) * (uint64_t) sysconf(_SC_PAGESIZE);
+        char *rest = text;
+        (void) strtoull(rest, &rest, 10); /* all that it has mapped */
+        uint64_t resident = strtoull(rest, &rest, 10), shared = strtoull(rest, &rest, 10);
+        return resident < shared ? 0 : (resident - shared) * (uint64_t) sysconf(_SC_PAGESIZE);
 }
 
 static void measure(struct zygote *zygote) {

@@ -322,12 +322,10 @@ void clients_recheck(struct server *server, uint32_t person) {
         clients_sweep(server);
 }
 
-size_t clients_sweep(struct server *server) {
+void clients_sweep(struct server *server) {
         uint64_t now = now_milliseconds();
-        size_t count = 0;
         struct client *client;
         LIST_FOREACH(client, &server->clients, link) {
-                count++;
                 frames_sweep(client->frames, now);
                 if (!frames_ending(client->frames))
                         client_check(client, now);
@@ -335,7 +333,6 @@ size_t clients_sweep(struct server *server) {
         struct classroom *classroom;
         LIST_FOREACH(classroom, &server->classrooms, link)
         classroom_refresh(classroom, now);
-        return count;
 }
 
 void clients_close_all(struct server *server, uint16_t code, const char *reason) {

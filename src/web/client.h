@@ -73,7 +73,7 @@ void clients_sign_out(struct server *server, const char *token);
 void clients_recheck(struct server *server, uint32_t person);
 
 /* Each second. */
-size_t clients_sweep(struct server *server); /* returns how many there are */
+void clients_sweep(struct server *server);
 /* A client holds its reading back: see to it that it goes on. */
 void clients_unpause_later(struct server *server);
 void clients_unpause(struct server *server);

@@ -19,6 +19,13 @@ struct attaching {
         struct request *request;
 };
 
+enum { AUDIENCES = 80 }; /* environments that classes name, and some that they named a moment ago */
+
+struct audience {
+        char environment[ENVIRONMENT_BYTES];
+        uint64_t pages, told;
+};
+
 struct supervisor {
         struct server *server;
         struct channel *channel;
@@ -26,7 +33,8 @@ struct supervisor {
         struct table *starting;            /* by tag: requests */
         TAILQ_HEAD(, attaching) attaching; /* in the order of asking, which is that of the answers */
         uint64_t last_tag;
-        uint64_t pages; /* as it was told last */
+        struct audience audiences[AUDIENCES];
+        size_t audience_count;
         loop_function *on_told;
 };
 
@@ -56,12 +64,44 @@ int supervisor_create(struct server *server, int fd, loop_function *on_told, str
         return 0;
 }
 
-void supervisor_expect(struct supervisor *supervisor, size_t pages) {
-        struct message_audience audience = { pages };
-        if (supervisor->pages == pages)
-                return;
-        supervisor->pages = pages;
-        channel_send(supervisor->channel, MESSAGE_AUDIENCE, &audience, NULL, 0, NULL, 0);
+static struct audience *audience_of(struct supervisor *supervisor, const char *environment) {
+        for (size_t i = 0; i < supervisor->audience_count; i++)
+                if (strcmp(supervisor->audiences[i].environment, environment) == 0)
+                        return &supervisor->audiences[i];
+        if (supervisor->audience_count == AUDIENCES)
+                return NULL; /* without a sandbox made ahead of need, then */
+        struct audience *audience = &supervisor->audiences[supervisor->audience_count++];
+        *audience = (struct audience){ 0 };
+        snprintf(audience->environment, sizeof audience->environment, "%s", environment);
+        return audience;
+}
+
+static void count_pages(struct supervisor *supervisor) {
+        const struct classroom *classroom;
+        const struct client *client;
+        for (size_t i = 0; i < supervisor->audience_count; i++)
+                supervisor->audiences[i].pages = 0;
+        LIST_FOREACH(classroom, &supervisor->server->classrooms, link) {
+                struct audience *audience = audience_of(supervisor, classroom->roster->course.environment);
+                LIST_FOREACH(client, &classroom->clients, of_class)
+                if (audience)
+                        audience->pages++;
+        }
+}
+
+void supervisor_expect(struct supervisor *supervisor) {
+        count_pages(supervisor);
+        for (size_t i = supervisor->audience_count; i-- > 0;) {
+                struct audience *audience = &supervisor->audiences[i];
+                if (audience->told != audience->pages) {
+                        struct message_audience message = { .pages = audience->pages };
+                        memcpy(message.environment, audience->environment, sizeof message.environment);
+                        channel_send(supervisor->channel, MESSAGE_AUDIENCE, &message, NULL, 0, NULL, 0);
+                }
+                audience->told = audience->pages;
+                if (audience->pages == 0) /* the last takes its place: it was looked at already */
+                        *audience = supervisor->audiences[--supervisor->audience_count];
+        }
 }
 
 void supervisor_destroy(struct supervisor *supervisor) {

@@ -15,8 +15,8 @@ struct supervisor;
 int supervisor_create(struct server *server, int fd, loop_function *on_told, struct supervisor **ret_supervisor,
                       struct error *error) must_check;
 void supervisor_destroy(struct supervisor *supervisor); /* NULL is fine */
-/* How many pages are open: so many sandboxes will be kept ready. */
-void supervisor_expect(struct supervisor *supervisor, size_t pages);
+/* Tells how many pages are open in which Python environment: so many sandboxes will be kept ready. */
+void supervisor_expect(struct supervisor *supervisor);
 struct channel *supervisor_channel(struct supervisor *supervisor);
 
 /* May the client do this with the run? No, where there is none. */

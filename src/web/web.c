@@ -120,7 +120,8 @@ static void on_stop(void *context) {
 
 static void on_sweep(void *context) {
         struct server *server = context;
-        supervisor_expect(server->supervisor, clients_sweep(server));
+        clients_sweep(server);
+        supervisor_expect(server->supervisor);
         workers_sweep(server->workers);
         documents_sweep(server->documents);
         scrape_sweep(server);
