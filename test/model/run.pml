@@ -24,7 +24,7 @@ mtype state = parked_state;
 mtype reason = none;
 
 /* What the run holds. */
-bool has_group, has_keeper_channel, has_pidfd, has_terminal, has_timer;
+bool has_folder, has_group, has_keeper_channel, has_pidfd, has_terminal, has_timer;
 bool is_parked, has_delivery;
 bool forking; /* the zygote owes an answer */
 byte released; /* how often release() has run */
@@ -57,6 +57,8 @@ inline release() {
                 has_delivery = false;
                 assert(has_group);
                 has_group = false;
+                assert(has_folder); /* of its environment's packages */
+                has_folder = false;
                 enter(ended)
         fi
 }
@@ -84,6 +86,7 @@ inline deliver() {
 
 active proctype Engine() {
         mtype message;
+        has_folder = true;
         has_group = true;
         has_keeper_channel = true;
         has_delivery = true; /* somebody has asked for this run; the pool's own differ only in waiting for that */
@@ -156,7 +159,7 @@ active proctype Engine() {
         :: state == ended && empty(engine) && _nr_pr == 1 -> break /* all others are done: what came late did no harm */
         od;
         assert(released == 1 && reason != none);
-        assert(!has_group && !has_keeper_channel && !has_pidfd && !has_terminal && !has_timer && !has_delivery)
+        assert(!has_folder && !has_group && !has_keeper_channel && !has_pidfd && !has_terminal && !has_timer && !has_delivery)
 }
 
 /* The zygote and the kernel: a fork, or none, and what becomes of PID 1. */

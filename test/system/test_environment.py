@@ -3,13 +3,15 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import time
 import zipfile
 
 import pytest
 
 from conftest import leave_nothing
-from school import NOT_ROOT, School, wait_for
+from school import NOT_ROOT, School, descendants, wait_for
 
 PYTHON = "/usr/bin/python3"
 SLOW = 120  # seconds for what takes one, under sanitizers beside others
@@ -282,6 +284,76 @@ def test_classes_and_environments_that_are_there(environments, enter):
     environments.set("demo", "plain")
     environments.env("delete", "short")
     assert "short" not in environments.env("list").stdout
+
+
+def test_all_share_what_may_be_kept_ready(environments, enter):
+    """Eight sandboxes may be kept ready. With three environments awake they are eight still, of all together."""
+    for name in ("one", "two"):
+        enter(name).run(WHICH).expect(">>> ", timeout=SLOW)
+
+    def ready():
+        keepers = 0
+        for pid in descendants(environments.school.process.pid):
+            try:
+                keepers += pathlib.Path(f"/proc/{pid}/comm").read_text() == "carrel-keeper\n"
+            except OSError:
+                pass
+        return keepers - 2  # those that run
+
+    wait_for(lambda: ready() >= 6, SLOW, "a pool")
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        assert ready() <= 8
+        time.sleep(0.1)
+
+
+def test_a_successor_that_hangs_is_given_up():
+    """A zygote is replaced now and then. A successor that hangs over a module is named and given up, and people work on with
+    the old one; when the module is well again, one takes over."""
+    wheels = []
+
+    def enrol_one(school):
+        environments = Environments(school)
+        wheels.append(environments.folder / "wheels")
+        text = "import os\nif os.path.exists(__file__ + '.hang'):\n    while True: pass\n"
+        make_wheel(wheels[0], "fickle", "1.0", {"fickle.py": text})
+        school.carrel("class", "add", "demo", "--data", school.data)
+        school.add_person("ada", class_slug="demo")
+        environments.env("create", "fickle", "--wheels", wheels[0], "--preload", "json,fickle")
+        environments.set("demo", "fickle")
+
+    def run_until(condition):
+        end = time.monotonic() + SLOW
+        while not condition():
+            assert time.monotonic() < end, school.log[-3000:]
+            program = person.run("import fickle\nprint('works')")
+            program.expect("works", timeout=SLOW)
+            assert "[Carrel]" not in program.text
+            program.close()
+
+    with School(settings=["--pool.generation=10", "--environments.patience=6s"]).open(enrol_one) as school:
+        environments, person = Environments(school), school.person("ada", "demo")
+        person.run("import fickle\nprint('works')").expect("works", timeout=SLOW)
+        mark = school.data / "environments" / "fickle" / "packages" / "fickle.py.hang"
+        mark.touch()
+        run_until(lambda: environments.logged("zygote.lost", "fickle", "module=fickle"))
+        assert "not done within" in environments.logged("zygote.lost", "fickle")[0]
+        mark.unlink()
+        run_until(lambda: environments.logged("zygote.replaced", "fickle"))
+        assert not environments.logged("environment.broken", "fickle")
+        leave_nothing(person)
+        person.disconnect()
+
+
+def test_one_that_is_gone(environments, enter):
+    """Somebody deletes the folder by hand, though a class names it."""
+    environments.env("create", "gone", "--preload", "json")
+    environments.add_class("gone", "gone")
+    shutil.rmtree(environments.school.data / "environments" / "gone")
+    program = enter("gone").run("print('served', 6 * 7)")
+    program.expect("served 42", timeout=SLOW)
+    assert "environment 'gone'" in program.text
+    assert "there is no Python environment 'gone'" in environments.school.log
 
 
 def test_started_by_an_ordinary_user():

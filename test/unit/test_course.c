@@ -191,6 +191,22 @@ static const struct place_case places[] = {
         { "Local/ada/\xc0\xaf", -EINVAL },
 };
 
+static void test_environment(void **state) {
+        struct fixture *fixture = *state;
+        struct course course;
+        struct error error;
+        assert_string_equal(fixture->course.environment, "");
+        assert_int_equal(course_set_environment(fixture->store, &fixture->course, "data-science", &error), 0);
+        assert_int_equal(course_find(fixture->store, "7b", &course, &error), 0);
+        assert_string_equal(course.environment, "data-science");
+        assert_int_equal(course.limits[COURSE_LIMITS - 1], COURSE_DEFAULT);
+        assert_int_equal(course_set_environment(fixture->store, &fixture->course, "", &error), 0);
+        assert_int_equal(course_find(fixture->store, "7b", &course, &error), 0);
+        assert_string_equal(course.environment, "");
+        course.id = 700;
+        assert_int_equal(course_set_environment(fixture->store, &course, "x", &error), -ENOENT);
+}
+
 static void test_places(void **state) {
         (void) state;
         for (size_t i = 0; i < array_length(places); i++) {
@@ -298,6 +314,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_add, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_enrolment, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_environment, setup, teardown),
                 cmocka_unit_test(test_places),
                 cmocka_unit_test(test_long_places),
                 cmocka_unit_test(test_permissions),
