@@ -233,7 +233,7 @@ static int fill(struct workshop *workshop, const char *folder, const struct envi
                 note_origin(description, "venv", sources->venv);
         }
         if (result == 0 && sources->wheels) {
-                result = environment_take_wheels(packages, sources->wheels, error);
+                result = environment_take_wheels(workshop, packages, sources->wheels, error);
                 note_origin(description, "wheels", sources->wheels);
         }
         for (size_t i = 0; i < sources->debian_count; i++)

@@ -23,9 +23,10 @@ int preload_add(char preload[static PRELOAD_BYTES], const char *module, struct e
 /* Sees that the packages are installed, and adds their modules to the preload. Only root can install what is missing.
  */
 int environment_take_debian(struct environment_sources *sources, struct error *error) must_check;
-/* Copies or installs into what the workshop makes. `packages`: the path of its folder. */
+/* Copies or unpacks into what the workshop makes. `packages`: the path of its folder. */
 int environment_take_venv(struct workshop *workshop, const char *venv, struct error *error) must_check;
-int environment_take_wheels(const char *packages, const char *wheels, struct error *error) must_check;
+int environment_take_wheels(struct workshop *workshop, const char *packages, const char *wheels,
+                            struct error *error) must_check;
 
 /* Starts its zygote for real, in a process of its own. `folder`: the path of the environment's folder. Call with no
  * rights taken. */

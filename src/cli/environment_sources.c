@@ -233,7 +233,8 @@ static int find_wheels(const char *folder, struct wheels *ret_wheels, struct err
         return 0;
 }
 
-int environment_take_wheels(const char *packages, const char *wheels_folder, struct error *error) {
+int environment_take_wheels(struct workshop *workshop, const char *packages, const char *wheels_folder,
+                            struct error *error) {
         static const char *const options[] = { PYTHON_PROGRAM,
                                                "-I",
                                                "-m",
@@ -264,9 +265,13 @@ int environment_take_wheels(const char *packages, const char *wheels_folder, str
                 words[count++] = (char *) (uintptr_t) options[i];
         words[count++] = (char *) (uintptr_t) packages;
         words[count++] = (char[]){ "--" };
-        for (size_t i = 0; i < wheels.count; i++)
+        for (size_t i = 0; i < wheels.count && result == 0; i++) {
                 words[count++] = wheels.paths[i];
+                result = workshop_supersede(workshop, strrchr(wheels.paths[i], '/') + 1, error);
+        }
         words[count] = NULL;
+        if (result < 0)
+                return result;
         result = run_program(words, variables, STDERR_FILENO, error);
         if (result > 0)
                 return error_say(error, EINVAL, "pip could not unpack the wheels (exit status %d; it says why above)",

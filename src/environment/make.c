@@ -152,6 +152,7 @@ static int copy_file(int from_folder, int to_folder, const char *name, struct co
 }
 
 static int copy_folder(int from, int to, int depth, struct copying *copying, struct error *error);
+static int supersede_all(struct workshop *workshop, int packages, struct error *error);
 
 static int copy_entry(int from, int to, const char *name, int depth, struct copying *copying, struct error *error) {
         struct stat status;
@@ -197,9 +198,59 @@ static int open_packages(const struct workshop *workshop, struct error *error) {
 int workshop_copy(struct workshop *workshop, int packages, size_t *ret_left_out, struct error *error) {
         struct copying copying = { 0 };
         fd_scoped to = open_packages(workshop, error);
-        int result = to < 0 ? to : copy_folder(packages, to, 0, &copying, error);
+        int result = to < 0 ? to : supersede_all(workshop, packages, error);
+        if (result == 0)
+                result = copy_folder(packages, to, 0, &copying, error);
         if (result == 0)
                 *ret_left_out = copying.left_out;
+        return result;
+}
+
+/* Metadata of packages */
+
+static char folded(char character) {
+        if (character == '_' || character == '.')
+                return '-';
+        return character >= 'A' && character <= 'Z' ? (char) (character - 'A' + 'a') : character;
+}
+
+/* Up to the first '-', which in both kinds of name is the version's. */
+static bool same_distribution(const char *one, const char *other) {
+        while (*one && *one != '-' && *other && *other != '-' && folded(*one) == folded(*other)) {
+                one++;
+                other++;
+        }
+        return *one == '-' && *other == '-';
+}
+
+static bool is_metadata(const char *name) {
+        const char *end = strrchr(name, '.');
+        return end && strcmp(end, ".dist-info") == 0;
+}
+
+int workshop_supersede(struct workshop *workshop, const char *distribution, struct error *error) {
+        fd_scoped packages = open_packages(workshop, error);
+        reader_scoped reader = packages < 0 ? NULL : read_folder(fcntl(packages, F_DUPFD_CLOEXEC, 0));
+        if (!reader)
+                return packages < 0 ? packages : error_set(error, errno, "reading the packages");
+        const struct dirent *entry;
+        while ((entry = readdir(reader))) {
+                if (!is_metadata(entry->d_name) || !same_distribution(entry->d_name, distribution))
+                        continue;
+                int result = remove_tree(packages, entry->d_name, 0);
+                if (result < 0)
+                        return error_set(error, -result, "removing %s", entry->d_name);
+        }
+        return 0;
+}
+
+static int supersede_all(struct workshop *workshop, int packages, struct error *error) {
+        reader_scoped reader = read_folder(openat(packages, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        int result = reader ? 0 : error_set(error, errno, "reading a folder of packages");
+        const struct dirent *entry;
+        while (result == 0 && (entry = readdir(reader)))
+                if (is_metadata(entry->d_name))
+                        result = workshop_supersede(workshop, entry->d_name, error);
         return result;
 }
 

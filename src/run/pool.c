@@ -107,7 +107,7 @@ static size_t target(const struct environment *environment) {
         const struct environment *other;
         LIST_FOREACH(other, &engine->environments, place)
         wishes += wish(other);
-        if (wanted == 0)
+        if (wishes == 0)
                 return 0;
         size_t share = wishes > most ? wanted * most / wishes : wanted;
         if (share <= minimum(environment))
@@ -205,14 +205,13 @@ void pool_remove(struct run *run) {
         run->environment->pool.count--;
 }
 
-void engine_expect(struct engine *engine, const char *name, size_t people) {
-        struct environment *environment = environment_find(engine, name);
-        if (!environment)
+void engine_expect(struct engine *engine, const char *environment, size_t people) {
+        struct environment *expected = environment_find(engine, environment);
+        if (!expected)
                 return;
-        struct pool_state *pool = &environment->pool;
+        struct pool_state *pool = &expected->pool;
         if (people < pool->audience)
-                remember(environment,
-                         pool->audience); /* they may be back: a page that is loaded anew, a web server too */
+                remember(expected, pool->audience); /* they may be back: a page that is loaded anew, a web server too */
         pool->audience = people;
-        pool_refill(environment, QUIET);
+        pool_refill(expected, QUIET);
 }

@@ -220,7 +220,9 @@ def test_a_change_reaches_the_next_program_and_no_live_one(environments, enter):
     live = person.run("import greeting\ninput('ready? ')\nimport greeting.late\nprint('live', greeting.version, greeting.late.version)\n")
     live.expect("ready? ", timeout=SLOW)
     environments.env("add", "two", "--wheels", environments.wheels(5))
-    enter("two").run(WHICH).expect("version 5 5", timeout=SLOW)
+    told = "import importlib.metadata as metadata\nprint('told', metadata.version('greeting'))\n"
+    enter("two").run(WHICH + told).expect("version 5 5", timeout=SLOW)
+    enter("two").run(told).expect("told 5.0", timeout=SLOW)
     live.type("\r")
     live.expect("live 2 2")
     leave_nothing(person)

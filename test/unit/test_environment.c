@@ -243,6 +243,32 @@ static void replaced_while_it_is_used(void **state) {
         assert_int_equal(count_hidden(place), 0);
 }
 
+/* A newer version comes in: the packages are not listed twice. */
+static void superseded(void **state) {
+        const struct place *place = *state;
+        cleanup(workshop_close) struct workshop workshop = WORKSHOP_NONE;
+        struct error error = { 0 };
+        static const struct {
+                const char *folder;
+                bool goes;
+        } folders[] = {
+                { "Some_Thing-1.0.dist-info", true },
+                { "some.thing-0.9.dist-info", true },
+                { "some_thing_more-1.0.dist-info", false },
+                { "some-1.0.dist-info", false },
+                { "some_thing", false },
+                { "some_thing-1.0.data", false },
+        };
+        assert_int_equal(workshop_open(place->data, &workshop, &error), 0);
+        assert_int_equal(workshop_begin(&workshop, "one", -1, &error), 0);
+        fd_scoped packages = openat(workshop.made, "packages", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        for (size_t i = 0; i < array_length(folders); i++)
+                assert_int_equal(mkdirat(packages, folders[i].folder, 0755), 0);
+        assert_int_equal(workshop_supersede(&workshop, "some_thing-2.0-py3-none-any.whl", &error), 0);
+        for (size_t i = 0; i < array_length(folders); i++)
+                assert_int_equal(faccessat(packages, folders[i].folder, F_OK, 0), folders[i].goes ? -1 : 0);
+}
+
 static void deleted(void **state) {
         const struct place *place = *state;
         cleanup(workshop_close) struct workshop workshop = WORKSHOP_NONE;
@@ -290,6 +316,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(listed_and_described, setup, teardown),
                 cmocka_unit_test_setup_teardown(whole_or_not_at_all, setup, teardown),
                 cmocka_unit_test_setup_teardown(replaced_while_it_is_used, setup, teardown),
+                cmocka_unit_test_setup_teardown(superseded, setup, teardown),
                 cmocka_unit_test_setup_teardown(deleted, setup, teardown),
                 cmocka_unit_test_setup_teardown(another_python, setup, teardown),
                 cmocka_unit_test_setup_teardown(no_more_than_so_many, setup, teardown),
