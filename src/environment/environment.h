@@ -87,8 +87,8 @@ int workshop_begin(struct workshop *workshop, const char *name, int from, struct
 /* Copies a folder of packages in, over what is there: files and folders alone. Links and the like are left out, and
  * counted: what they lead to is not this environment's, and need not stay. */
 int workshop_copy(struct workshop *workshop, int packages, size_t *ret_left_out, struct error *error) must_check;
-/* A distribution is about to come in, named as a wheel or a .dist-info folder is: what tells of another version of it goes,
- * so that it is not listed twice. */
+/* A distribution is about to come in, named as a wheel or a .dist-info folder is: what tells of another version of it
+ * goes, so that it is not listed twice. */
 int workshop_supersede(struct workshop *workshop, const char *distribution, struct error *error) must_check;
 /* The made one's size is within the limits, and every file can be read by programs. */
 int workshop_check_size(struct workshop *workshop, uint64_t *ret_bytes, uint64_t *ret_files,

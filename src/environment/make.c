@@ -208,10 +208,10 @@ int workshop_copy(struct workshop *workshop, int packages, size_t *ret_left_out,
 
 /* Metadata of packages */
 
-static char folded(char character) {
+static int folded(char character) {
         if (character == '_' || character == '.')
                 return '-';
-        return character >= 'A' && character <= 'Z' ? (char) (character - 'A' + 'a') : character;
+        return character >= 'A' && character <= 'Z' ? character - 'A' + 'a' : character;
 }
 
 /* Up to the first '-', which in both kinds of name is the version's. */

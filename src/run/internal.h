@@ -115,7 +115,9 @@ struct zygote {
         const struct zygote_options *options;
         const struct zygote_functions *functions;
         void *context;
-        int32_t pid; /* 0: there is none */
+        int32_t pid;  /* 0: there is none */
+        int greeting; /* until it has its ids; then its channel */
+        struct watch *greeting_watch;
         struct channel *channel;
         bool ready;
         struct timer *look_timer;
@@ -126,7 +128,7 @@ struct zygote {
 void zygote_init(struct zygote *zygote, const struct zygote_options *options, const struct zygote_functions *functions,
                  void *context);
 void zygote_finish(struct zygote *zygote);
-/* Blocks for its first milliseconds. After a failure: zygote_give_up(). */
+/* Waits for nothing. After a failure: zygote_give_up(). */
 int zygote_start(struct zygote *zygote, const char *imports, struct error *error) must_check;
 void zygote_kill(struct zygote *zygote);
 void zygote_give_up(struct zygote *zygote, const char *why); /* kills it and calls `lost` */

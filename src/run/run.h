@@ -67,7 +67,7 @@ struct engine_options {
         void *context;
 };
 
-/* Starts the zygote; runs may be asked for at once. Blocks for the zygote's first milliseconds alone. */
+/* Starts the zygote; runs may be asked for at once. Waits for nothing. */
 int engine_create(struct loop *loop, const struct engine_options *options, struct engine **ret_engine,
                   struct error *error) must_check;
 /* Ends every run (REASON_SHUTDOWN), then calls on_idle. */

@@ -23,12 +23,12 @@
 
 enum {
         LOOK = 50,           /* milliseconds between two looks at one that imports */
-        MAPS_PATIENCE = 10,  /* seconds until it asks for its ids */
         STATUS_ROUNDS = 50,  /* milliseconds that the kernel may take to tell how one ended */
         LAST_PATIENCE = 1000 /* milliseconds for all of them, at the end of the server */
 };
 
 static loop_function on_look;
+static channel_message_function on_message;
 
 /* Those that were killed. Killed is not gone: the kernel takes a while to undo a large process, and one that hangs in a
  * system call stays until that ends. The loop does not wait for it. */
@@ -71,6 +71,8 @@ static void kill_process(const struct zygote *zygote) {
 
 void zygote_kill(struct zygote *zygote) {
         timer_clear(zygote->look_timer);
+        watch_remove(steal_pointer(&zygote->greeting_watch));
+        close_fd(&zygote->greeting);
         channel_destroy(steal_pointer(&zygote->channel));
         if (zygote->pid <= 0)
                 return;
@@ -240,21 +242,34 @@ static _Noreturn void exec_zygote(const struct zygote_options *options, const ch
         _exit(127);
 }
 
-/* The first two words, before there is a loop to wait in: a few milliseconds. */
-static int give_maps(const struct zygote *zygote, int channel, struct error *error) {
-        struct timeval patience = { .tv_sec = MAPS_PATIENCE };
-        if (setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0)
-                return error_set(error, errno, "waiting for the zygote");
-        char byte;
-        if (recv(channel, &byte, 1, 0) != 1 || byte != ZYGOTE_WANTS_MAPS)
-                return error_say(error, EPROTO, "the zygote did not start");
+/* Its first word and our answer, in between its ids; from then on it speaks in messages. */
+static int give_maps(struct zygote *zygote, struct error *error) {
+        uint64_t receives = MESSAGE_BIT(MESSAGE_READY) | MESSAGE_BIT(MESSAGE_FORKED) | MESSAGE_BIT(MESSAGE_IMPORT);
         int result = sandbox_write_maps(zygote->options->host, zygote->pid, error);
         if (result < 0)
                 return result;
-        byte = ZYGOTE_HAS_MAPS;
-        if (send(channel, &byte, 1, MSG_NOSIGNAL) != 1)
+        char byte = ZYGOTE_HAS_MAPS;
+        if (send(zygote->greeting, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
                 return error_set(error, errno, "answering the zygote");
-        return 0;
+        return channel_create(zygote->options->loop, steal_fd(&zygote->greeting), receives, on_message, on_closed,
+                              zygote, &zygote->channel, error);
+}
+
+static void on_greeting(void *context, uint32_t events) {
+        (void) events;
+        struct zygote *zygote = context;
+        struct error error = { 0 };
+        char byte = 0;
+        ssize_t size = recv(zygote->greeting, &byte, 1, MSG_DONTWAIT);
+        if (size < 0 && errno == EAGAIN)
+                return;
+        watch_remove(steal_pointer(&zygote->greeting_watch));
+        if (size != 1 || byte != ZYGOTE_WANTS_MAPS) {
+                error_say(&error, EPROTO, "it did not start");
+                on_closed(zygote, &error);
+        } else if (give_maps(zygote, &error) < 0) {
+                lose(zygote, error.text);
+        }
 }
 
 int zygote_start(struct zygote *zygote, const char *imports, struct error *error) {
@@ -279,20 +294,15 @@ int zygote_start(struct zygote *zygote, const char *imports, struct error *error
         zygote->module[0] = '\0';
         zygote->bytes = 0;
         zygote->started = now_milliseconds();
-        result = give_maps(zygote, ours, error);
-        if (result < 0)
-                return result;
-        uint64_t receives = MESSAGE_BIT(MESSAGE_READY) | MESSAGE_BIT(MESSAGE_FORKED) | MESSAGE_BIT(MESSAGE_IMPORT);
-        result = channel_create(options->loop, steal_fd(&ours), receives, on_message, on_closed, zygote,
-                                &zygote->channel, error);
-        if (result == 0)
-                timer_set(zygote->look_timer, LOOK);
-        return result;
+        zygote->greeting = steal_fd(&ours);
+        timer_set(zygote->look_timer, LOOK);
+        return loop_watch(options->loop, zygote->greeting, EPOLLIN, on_greeting, zygote, &zygote->greeting_watch,
+                          error);
 }
 
 void zygote_init(struct zygote *zygote, const struct zygote_options *options, const struct zygote_functions *functions,
                  void *context) {
-        *zygote = (struct zygote){ .options = options, .functions = functions, .context = context };
+        *zygote = (struct zygote){ .options = options, .functions = functions, .context = context, .greeting = -1 };
         zygote->look_timer = loop_timer(options->loop, on_look, zygote);
 }
 

@@ -28,7 +28,7 @@ def test_version_and_help(school):
     assert school.carrel("version").stdout.startswith("carrel 0.")
     assert school.carrel("--version").stdout == school.carrel("version").stdout
     text = school.carrel("help").stdout
-    for command in ("serve", "user", "class", "config", "sandbox", "doctor", "demo"):
+    for command in ("serve", "user", "class", "env", "config", "sandbox", "doctor", "demo"):
         assert f"  {command} " in text
         assert school.carrel("help", command).stdout, command
         assert school.carrel(command, "--help").stdout, command
