@@ -31,9 +31,9 @@ int preload_add(char preload[static PRELOAD_BYTES], const char *module, struct e
 
 /* Programs */
 
-/* Runs one to its end; its exit status. `output`: where its standard output goes, or -1: to ours. `variables`: its
- * environment. */
-static int run_program(char *const *words, char *const *variables, int output, struct error *error) {
+/* Runs one to its end; its exit status. `output`, `errors`: where its standard streams go, or -1: to ours. `variables`:
+ * its environment. */
+static int run_program(char *const *words, char *const *variables, int output, int errors, struct error *error) {
         fflush(stdout);
         pid_t pid = fork();
         if (pid < 0)
@@ -46,6 +46,8 @@ static int run_program(char *const *words, char *const *variables, int output, s
                         _exit(126);
                 if (output >= 0)
                         dup2(output, STDOUT_FILENO);
+                if (errors >= 0)
+                        dup2(errors, STDERR_FILENO);
                 umask(022);
                 execvpe(words[0], words, variables);
                 dprintf(STDERR_FILENO, "carrel: running %s: %s\n", words[0], strerror(errno));
@@ -76,7 +78,7 @@ static bool is_installed(const char *package) {
         struct error error;
         if (output < 0 || null < 0)
                 return false;
-        int status = run_program(words, environ, output, &error);
+        int status = run_program(words, environ, output, null, &error);
         ssize_t size = pread(output, text, sizeof text - 1, 0);
         return status == 0 && size > 0 && strncmp(text, "installed", 9) == 0;
 }
@@ -103,7 +105,7 @@ static int install(const struct environment_sources *sources, struct error *erro
                 return error_say(error, EPERM,
                                  "only root can install Debian's packages: apt-get install --no-install-recommends%s",
                                  named);
-        int status = run_program(words, environ, STDERR_FILENO, error);
+        int status = run_program(words, environ, STDERR_FILENO, -1, error);
         if (status > 0)
                 return error_say(error, EIO, "apt-get could not install%s (exit status %d; it says why above)", named,
                                  status);
@@ -129,7 +131,7 @@ static int add_modules(struct environment_sources *sources, const char *package,
         fd_scoped output = memfd_create("files", MFD_CLOEXEC);
         if (output < 0)
                 return error_set(error, errno, "making memory for a list of files");
-        int result = run_program(words, environ, output, error);
+        int result = run_program(words, environ, output, -1, error);
         if (result != 0)
                 return result < 0 ? result : error_say(error, EIO, "dpkg-query does not tell what %s holds", package);
         cleanup(close_file) FILE *list = lseek(output, 0, SEEK_SET) < 0 ? NULL : fdopen(output, "r");
@@ -272,7 +274,7 @@ int environment_take_wheels(struct workshop *workshop, const char *packages, con
         words[count] = NULL;
         if (result < 0)
                 return result;
-        result = run_program(words, variables, STDERR_FILENO, error);
+        result = run_program(words, variables, STDERR_FILENO, -1, error);
         if (result > 0)
                 return error_say(error, EINVAL, "pip could not unpack the wheels (exit status %d; it says why above)",
                                  result);
