@@ -46,9 +46,8 @@ struct course {
         uint32_t uid; /* inside number of the shared tree's owner, see docs/architecture.md */
         char slug[CLASS_BYTES];
         char title[COURSE_TITLE_MAXIMUM + 1];
-        int64_t limits[COURSE_LIMITS];  /* in the settings' units: bytes, milliseconds */
-        char network[HOSTS_TEXT_BYTES]; /* the hosts that its programs may reach; "": none */
         int64_t limits[COURSE_LIMITS];       /* in the settings' units: bytes, milliseconds */
+        char network[HOSTS_TEXT_BYTES];      /* the hosts that its programs may reach; "": none */
         char environment[ENVIRONMENT_BYTES]; /* its Python environment's name; "": the plain one */
 };
 

@@ -321,9 +321,11 @@ const struct engine_counters *engine_counters(const struct engine *engine) {
 struct engine_gauges engine_gauges(const struct engine *engine) {
         struct engine_gauges gauges = { 0 };
         const struct run *run;
+        const struct environment *environment;
         LIST_FOREACH(run, &engine->live, place)
         gauges.live++;
-        LIST_FOREACH(run, &engine->pool.parked, place)
+        LIST_FOREACH(environment, &engine->environments, place)
+        LIST_FOREACH(run, &environment->pool.parked, place)
         gauges.parked += run->parked;
         return gauges;
 }

@@ -126,6 +126,13 @@ static void make_sentence(const char *name, char ret_sentence[static SENTENCE_BY
                  name);
 }
 
+static int begin_zygote(struct environment *environment, struct zygote *zygote, const char *imports,
+                        struct error *error) {
+        int result = zygote_start(zygote, imports, error);
+        environment->engine->counters.zygotes += result == 0;
+        return result;
+}
+
 /* The zygote */
 
 static void start(struct environment *environment) {
@@ -137,7 +144,7 @@ static void start(struct environment *environment) {
         environment->ready = false;
         environment->forks = 0;
         environment->generation_end = now_milliseconds() + GENERATION_MILLISECONDS;
-        if (zygote_start(environment->zygote, imports, &error) < 0)
+        if (begin_zygote(environment, environment->zygote, imports, &error) < 0)
                 zygote_give_up(environment->zygote, error.text);
 }
 
@@ -252,7 +259,7 @@ static void on_generation(void *context) {
                         timer_set(environment->generation_timer, GENERATION_RETRY);
                 else
                         replace_zygote(environment);
-        } else if (other->pid == 0 && due && zygote_start(other, environment->imports, &error) < 0) {
+        } else if (other->pid == 0 && due && begin_zygote(environment, other, environment->imports, &error) < 0) {
                 zygote_give_up(other, error.text);
         }
 }
@@ -451,7 +458,7 @@ int environments_start(struct engine *engine, struct error *error) {
         engine->plain->options.patience = PLAIN_PATIENCE;
         engine->plain->imports = duplicate_string(engine->options.imports);
         engine->plain->generation_end = now_milliseconds() + GENERATION_MILLISECONDS;
-        return zygote_start(engine->plain->zygote, engine->plain->imports, error);
+        return begin_zygote(engine->plain, engine->plain->zygote, engine->plain->imports, error);
 }
 
 void environments_finish(struct engine *engine) {
