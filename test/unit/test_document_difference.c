@@ -44,6 +44,8 @@ static void test_examples(void **state) {
                 /* equal lines: an added one is the last of them */
                 { "x\nx\ny\n", "x\nx\nx\ny\n", "[4,[0,\"x\",\"\"],2]" },
                 { "x\nx\nx\ny\n", "x\nx\ny\n", "[4,[2],2]" },
+                { "1\n2\n3\nS\n", "2\n1\n3\nS\nS\n", "[[2],2,[0,\"1\",\"\"],4,[0,\"S\",\"\"]]" },
+                { "2\n1\n3\nS\nS\n", "1\n2\n3\nS\n", "[[2],2,[0,\"2\",\"\"],4,[2]]" },
                 /* neither a surrogate pair, nor a letter and its accent, nor a line end is parted */
                 { "a\U0001F600\n", "a\U0001F601\n", "[1,[2,\"\U0001F601\"],1]" },
                 { "cafe\n", "cafe\u0301\n", "[3,[1,\"e\u0301\"],1]" },
@@ -186,7 +188,8 @@ static void test_large(void **state) {
         (void) state;
         enum { LINES = 60000 };
         struct chance chance = { 24 };
-        struct buffer numbers = { 0 }, shuffled = { 0 }, every_other = { 0 }, line = { 0 };
+        struct buffer numbers = { 0 }, shuffled = { 0 }, every_other = { 0 }, line = { 0 }, dashed = { 0 },
+                      dotted = { 0 };
         for (size_t i = 0; i < LINES; i++) {
                 char text[64];
                 int size = snprintf(text, sizeof text, "value = %zu\n", i);
@@ -197,7 +200,18 @@ static void test_large(void **state) {
                 size = snprintf(text, sizeof text, "value = %zu\n", chance_below(&chance, LINES));
                 assert_int_equal(buffer_append(&shuffled, text, (size_t) size), 0);
         }
+        /* more small changes than a change may have sections */
+        for (size_t i = 0; i < LINES / 5; i++) {
+                char text[64];
+                int size = snprintf(text, sizeof text, i % 2 ? "%zu-b-c-d-e-f-g-h-i-j-k-l\n" : "%zu\n", i);
+                assert_int_equal(buffer_append(&dashed, text, (size_t) size), 0);
+                for (int at = 0; at < size; at++)
+                        text[at] = text[at] == '-' ? '.' : text[at];
+                assert_int_equal(buffer_append(&dotted, text, (size_t) size), 0);
+        }
         struct text *texts[] = {
+                text_of(buffer_front(&dashed), buffer_size(&dashed)),
+                text_of(buffer_front(&dotted), buffer_size(&dotted)),
                 text_of(buffer_front(&numbers), buffer_size(&numbers)),
                 text_of(buffer_front(&shuffled), buffer_size(&shuffled)),
                 text_of(buffer_front(&every_other), buffer_size(&every_other)),
@@ -217,6 +231,8 @@ static void test_large(void **state) {
         buffer_finish(&shuffled);
         buffer_finish(&every_other);
         buffer_finish(&line);
+        buffer_finish(&dashed);
+        buffer_finish(&dotted);
 }
 
 /* Merging */
