@@ -330,12 +330,19 @@ void run_hint(struct run *run, char hint) {
                                                  asked for */
 }
 
+/* The first is listened to, whatever it is, and no other: a program that shouts is not heard again, and costs nothing.
+ */
 static void on_hints(void *context, uint32_t events) {
         (void) events;
         struct run *run = context;
-        char hint;
-        if (recv(run->hints, &hint, 1, MSG_DONTWAIT) == 1)
-                run_hint(run, hint);
+        char hint = 0;
+        if (run->state == RUN_STARTING)
+                return; /* that its walls stand it has said before, and that is read in the same turn */
+        if (recv(run->hints, &hint, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
+                return;
+        watch_remove(steal_pointer(&run->hints_watch));
+        close_fd(&run->hints);
+        run_hint(run, hint);
 }
 
 /* Ending */

@@ -110,6 +110,31 @@ def modules(scene):
     assert "clean" in run.text and "PLANTED" not in run.text, run.text
 
 
+def zips(scene):
+    """Neither the next program, nor a prompt, nor the server takes anything from them."""
+    for text in ("import json, random, sys\nprint('clean', sys.flags.inspect)", "import os\nprint('clean', os.getcwd())"):
+        run = scene.person.run(text, name="after.py")
+        run.wait_end()
+        assert "clean" in run.text and "PLANTED" not in run.text, run.text
+        run.close()
+    prompt = scene.person.start()
+    prompt.expect(">>> ")
+    prompt.type("import json; print('clean', json.dumps(1))\r")
+    prompt.expect("clean 1")
+    assert "PLANTED" not in prompt.text, prompt.text
+    prompt.close()
+    # An archive is no text: it is neither shown nor run as one.
+    for name in ("x.zip", "after.pyz", "lib.py", "bomb.zip"):
+        assert scene.person.refused("file.open", path=scene.here(name)) in ("not-text", "too-large"), name
+        headers = scene.person.download(scene.here(name)).headers
+        assert headers["Content-Disposition"].startswith("attachment;"), (name, dict(headers))
+    run = scene.person.start(scene.here("lib.py"))
+    run.wait_end()
+    assert "PLANTED" not in run.text, run.text
+    run.close()
+    assert not {"slipped.py", "bomb"} & set(scene.entries())
+
+
 def deep_folders(scene):
     refused(scene, "file.open", path=scene.here("deep/" + "/".join(["d" * 40] * 50) + "/bottom"))
     began = time.monotonic()

@@ -99,6 +99,7 @@ CASES = [
     Case("own-binaries", "kernel", "no-new-privileges"),
     Case("setuid-programs", "kernel", "no-new-privileges, nosuid"),
     Case("own-filters", "kernel", "harmless"),
+    Case("refused-flood", "kernel", "group-cpu, one answer a turn", end={0, "cpu"}, over=False),
     Case("shared-files", "kernel", "seccomp, mount-namespace"),
     # Network and IPC
     Case("internet", "network", "network-namespace"),
@@ -117,5 +118,8 @@ CASES = [
     Case("swap", "files", "openat2 BENEATH", ways=(LIVE,), check="swap", end={0, "cpu"}, over=False),
     Case("plant-page", "files", "attachment, nosniff", ways=(LIVE,), check="page"),
     Case("plant-modules", "files", "safe path of the zygote", ways=(LIVE,), check="modules"),
+    Case("plant-zips", "files", "safe path of the zygote", ways=(LIVE,), check="zips"),
+    *[Case("hints", "protocol", "one word, from outside", arguments={"how": how})
+      for how in ("forged", "malformed", "strange", "huge", "image", "descriptors")],
     Case("raw-bytes", "protocol", "binary frames", ways=(LIVE,), check="raw_bytes", over=False),
 ]
