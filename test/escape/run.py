@@ -29,7 +29,7 @@ os.environ.setdefault("CARREL_BUILD", "build")
 os.environ["CARREL_ESCAPE_SECRET"] = "-".join(["SECRET", "OF", "THE", "SERVER"])
 
 import files  # noqa: E402
-from carrel import Loop, Refused  # noqa: E402
+from carrel import Connection, Loop, Refused, Terminal  # noqa: E402
 from school import School, build_directory, descendants, is_alive, wait_for  # noqa: E402
 from table import CASES, COMMON, LIVE, ROOT, USER, WAYS, Case  # noqa: E402
 
@@ -593,24 +593,28 @@ def noisy(school, control):
 
 
 def reconnect_at_the_end(school, control):
-    """A page goes and comes back within the very moments in which its program ends: it sees all output, and one end."""
+    """A page goes and comes back within the very moments in which its program ends: it sees all output, and one end. So does
+    a second tab, which stays."""
     finn = school.person("finn")
+    tab = Loop.call(Connection.open(finn.session, finn.class_slug))
     late = 0
     for number in range(40):
         run = finn.run("for n in range(50): print(f'<{n}>')\nprint('the end')", name="end.py")
+        second = Terminal(Loop.call(tab.attach(run.number, 0)))
         time.sleep(number * 0.001)
         seen, ended = bytes(run.output), run.state == "ended"
         late += not ended
         finn.disconnect()
         finn.connect()
         again = finn.attach(run.number, len(seen))
-        # Two tabs: the other one reads from the beginning.
-        info = again.wait_end()
-        whole = (seen + bytes(again.output)).replace(b"\r\n", b"\n").decode()
-        assert whole == "".join(f"<{n}>\n" for n in range(50)) + "the end\n", whole
-        assert info["reason"] == "finished" and info["exit"] == 0, info
-        assert again.states.count("ended") == 1 and again.states[-1] == "ended", again.states
+        wanted = b"".join(b"<%d>\r\n" % n for n in range(50)) + b"the end\r\n"
+        for page, before in ((again, seen), (second, b"")):
+            info = page.wait_end()
+            assert before + bytes(page.output) == wanted, (before, bytes(page.output))
+            assert info["reason"] == "finished" and info["exit"] == 0, info
+            assert page.states.count("ended") == 1 and page.states[-1] == "ended", page.states
         again.close()
+    Loop.call(tab.close())
     control.run()
     finn.disconnect()
     assert late > 3, "it never came in time"
