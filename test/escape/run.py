@@ -29,8 +29,10 @@ os.environ.setdefault("CARREL_BUILD", "build")
 os.environ["CARREL_ESCAPE_SECRET"] = "-".join(["SECRET", "OF", "THE", "SERVER"])
 
 import files  # noqa: E402
-from carrel import Connection, Loop, Refused, Terminal  # noqa: E402
-from school import School, build_directory, descendants, is_alive, wait_for  # noqa: E402
+from carrel import Refused  # noqa: E402
+from crashes import crash, reconnect_at_the_end  # noqa: E402
+from left import groups_named, no_process_of  # noqa: E402
+from school import School, build_directory, descendants, wait_for  # noqa: E402
 from table import CASES, COMMON, LIVE, ROOT, USER, WAYS, Case  # noqa: E402
 
 WORKERS = 2
@@ -43,7 +45,6 @@ ACCOUNT = 1000  # the number of `carrel sandbox`
 # One a worker, and the server's own range: nobody else's processes have these numbers, so what is left is told apart.
 USER_UIDS = [65520, 65521]
 SERVER_BASE = 3000000
-CRASH_BASE = 4000000
 KNOCKED_OUT = ["seccomp", "landlock", "user-namespace", "pid-namespace", "network-namespace", "ipc-namespace"]
 LIMIT_OF_REASON = {name + "-limit": name for name in ("cpu", "memory", "output", "file", "workspace")} | {"idle": "idle"}
 
@@ -235,34 +236,6 @@ def feed(pipe, data):
 
 def arguments_of(case, bait):
     return [f"{key}={value}" for key, value in (case.arguments or bait.words()).items()]
-
-
-def processes_of(uid, *known):
-    found = []
-    for entry in os.listdir("/proc"):
-        try:
-            if entry.isdigit() and os.stat(f"/proc/{entry}").st_uid == uid and int(entry) not in known:
-                words = pathlib.Path("/proc", entry, "cmdline").read_bytes()
-                state = pathlib.Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[0]
-                if b"role\0worker" not in words and state != "Z":
-                    found.append((int(entry), words[:60]))
-        except OSError:
-            pass
-    return found
-
-
-def no_process_of(uid, known):
-    end = time.monotonic() + 3
-    while left := processes_of(uid, known):
-        assert time.monotonic() < end, f"processes are left: {left[:5]}"
-        time.sleep(0.02)
-
-
-def groups_named(name):
-    root = pathlib.Path("/sys/fs/cgroup")
-    own = {line.split(":", 2)[2].strip().lstrip("/") for line in open("/proc/self/cgroup")}
-    places = [*root.glob("*"), root]
-    return [path for place in places for inner in own if (path := place / inner / name).exists()]
 
 
 class Students:
@@ -590,131 +563,6 @@ def noisy(school, control):
     for person in people:
         person.disconnect()
     return f"slowest {control.slowest:.2f}s"
-
-
-def reconnect_at_the_end(school, control):
-    """A page goes and comes back within the very moments in which its program ends: it sees all output, and one end. So does
-    a second tab, which stays."""
-    finn = school.person("finn")
-    tab = Loop.call(Connection.open(finn.session, finn.class_slug))
-    late = 0
-    for number in range(40):
-        run = finn.run("for n in range(50): print(f'<{n}>')\nprint('the end')", name="end.py")
-        second = Terminal(Loop.call(tab.attach(run.number, 0)))
-        time.sleep(number * 0.001)
-        seen, ended = bytes(run.output), run.state == "ended"
-        late += not ended
-        finn.disconnect()
-        finn.connect()
-        again = finn.attach(run.number, len(seen))
-        wanted = b"".join(b"<%d>\r\n" % n for n in range(50)) + b"the end\r\n"
-        for page, before in ((again, seen), (second, b"")):
-            info = page.wait_end()
-            assert before + bytes(page.output) == wanted, (before, bytes(page.output))
-            assert info["reason"] == "finished" and info["exit"] == 0, info
-            assert page.states.count("ended") == 1 and page.states[-1] == "ended", page.states
-        again.close()
-    Loop.call(tab.close())
-    control.run()
-    finn.disconnect()
-    assert late > 3, "it never came in time"
-    return f"{late} of 40 before the end"
-
-
-# Daemons, one that is stopped, one that is deaf; all with a descriptor open and a thread or two.
-SPREAD = """
-import os, signal, threading, time
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(number, signal.SIG_IGN)
-open('left', 'w').write('kept')
-for how in range(3):
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            threading.Thread(target=lambda: time.sleep(1000), daemon=True).start()
-            if how == 1:
-                os.kill(os.getpid(), signal.SIGSTOP)
-            while True:
-                time.sleep(0.01) if how else None
-        os._exit(0)
-print('ready', flush=True)
-n = 0
-while True:
-    print(f'<{n}>', flush=True)
-    n += 1
-    time.sleep(0.01)
-"""
-
-
-def page_comes_back(person):
-    def connects():
-        try:
-            person.connect()
-            return True
-        except Exception:  # not yet
-            return False
-
-    wait_for(connects, 30, "the page to come back")
-
-
-def cut_off(person):
-    try:
-        Loop.call(person.connection.closed())
-    finally:
-        person.connection = None
-
-
-def crash(which):
-    """One of the server's processes is killed while a student's program runs. What the student sees then, and that nothing
-    is left on the host."""
-    school = School(settings=[f"--uid.base={CRASH_BASE}", "--repl.after=never", "--limits.cpu=60s", "--pool.size=2", "--pool.maximum=2"])
-    try:
-        school.enrol_everybody()
-        school.start()
-        ada = school.person("ada")
-        run = ada.run(SPREAD)
-        run.expect("<3>")
-        uid = (school.data / "files" / "demo" / ada.folder).stat().st_uid
-        assert len(processes_of(uid)) >= 4, processes_of(uid)
-        supervisor, below = school.the_process("supervisor"), descendants(school.process.pid)
-        assert groups_named(f"carrel.{supervisor}")
-        seen = bytes(run.output)
-        if which == "monitor":
-            school.process.kill()
-            school.process.wait()
-        else:
-            os.kill(school.the_process(which), signal.SIGKILL)
-        cut_off(ada)
-        if which == "monitor":
-            wait_for(lambda: not [pid for pid in below if is_alive(pid)], 10, "the end of every process")
-            school.start()
-        page_comes_back(ada)
-        mine = [one for one in ada.hello["runs"] if one["run"] == run.number]
-        if which == "web":
-            # The program has noticed nothing, and goes on where the page left it.
-            assert mine and mine[0]["state"] in ("running", "waiting"), mine
-            again = ada.attach(run.number, len(seen))
-            again.expect("<")
-            numbers = re.findall(rb"<(\d+)>", seen + bytes(again.output))
-            assert [int(n) for n in numbers] == list(range(len(numbers))), numbers
-            again.stop()
-            assert again.wait_end()["reason"] == "killed"
-        else:
-            # It is gone with all its kin; the page is told of no such run, and the files are there.
-            assert not mine, mine
-            assert ada.refused("run.attach", run=run.number, **{"from": 0}) == "not-found"
-            assert school.the_process("supervisor") != supervisor
-            wait_for(lambda: not groups_named(f"carrel.{supervisor}"), 10, "the end of the dead one's control groups")
-        no_process_of(uid, 0)
-        assert ada.read("left") == "kept"
-        after = ada.run("print('goes on')")
-        after.expect("goes on")
-        after.wait_end()
-        ada.disconnect()
-        school.stop()
-    finally:
-        school.remove()
-    return "nothing left"
 
 
 def memory_of(school):
