@@ -145,7 +145,8 @@ def test_server_fork_bomb(ada):
 @second
 @pytest.mark.skipif("cpu" not in CONTROLLERS, reason="this way gives no cpu controller")
 def test_an_account_divides_its_share(school, ada):
-    """Two computing programs have half a share each; when one is quiet the other has all of it."""
+    """Two computing programs have half a share each; when one waits for a line the other has all of it, and the one that
+    waits ten times its half, so that a key is answered at once."""
     one, two = ada.run("while True: pass", name="one.py"), ada.run("input('quiet')\nwhile True: pass", name="two.py")
     two.expect("quiet")
 
@@ -159,11 +160,11 @@ def test_an_account_divides_its_share(school, ada):
     def weights():
         return sorted(found for path in run_groups() if (found := weight(path)) is not None)
 
-    wait_for(lambda: 100 in weights() and 50 in weights(), 30, f"a whole and a half share, not {weights()}")
+    wait_for(lambda: 100 in weights() and 500 in weights(), 30, "a whole share, and ten times a half")
     two.type("\r")
-    wait_for(lambda: weights().count(50) == 2, 30, f"two halves, not {weights()}")
+    wait_for(lambda: weights().count(50) == 2, 30, "two halves")
     one.close()
-    wait_for(lambda: 50 not in weights(), 30, f"one whole, not {weights()}")
+    wait_for(lambda: 50 not in weights(), 30, "one whole")
     two.close()
 
 
