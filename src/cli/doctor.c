@@ -487,9 +487,9 @@ static void print_json(const struct doctor *doctor, const struct error *error) {
                 json_array_append_new(environments, json_pack("{s:s,s:b,s:s}", "environment", row->name, "works",
                                                               row->works, "saw", row->text));
         }
-        json_t *all = json_pack("{s:b,s:b,s:o,s:o,s:s}", "ok", is_well(doctor), "counts_refused_calls",
-                                doctor->counts_refused, "walls", walls, "environments", environments, "error",
-                                error->text);
+        json_t *all =
+                json_pack("{s:b,s:b,s:o,s:o,s:s}", "ok", is_well(doctor), "counts_refused_calls",
+                          doctor->counts_refused, "walls", walls, "environments", environments, "error", error->text);
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
         json_decref(all);

@@ -283,7 +283,8 @@ struct message_file {
         uint64_t tag;
         uint32_t operation; /* enum file_operation */
         uint32_t condition; /* enum file_condition, of FILE_WRITE */
-        uint32_t followed;  /* of FILE_LIST, FILE_OPEN: changes in this folder, in the file's, are to be told from now on */
+        uint32_t followed; /* of FILE_LIST, FILE_OPEN: changes in this folder, in the file's, are to be told from now on
+                            */
         uint32_t unused;
         uint64_t size; /* of FILE_WRITE: no more than this */
         struct file_version version;
