@@ -41,6 +41,10 @@ static void ids_finish(struct ids *ids) {
 
 /* Names */
 
+bool tree_is_trash(const char *name) {
+        return strcmp(name, trash_name) == 0;
+}
+
 static void make_id(char id[TRASH_ID_BYTES]) {
         uint8_t chance[5];
         char digits[2 * sizeof chance + 1];

@@ -72,6 +72,7 @@ int tree_open_shut(int folder, const char *name) must_check;
 int tree_usage_below(int parent, const char *name, struct file_usage *ret_usage) must_check;
 
 /* trash.c */
+bool tree_is_trash(const char *name);
 int tree_trash(const struct tree *tree, const char *path, char id[TRASH_ID_BYTES]) must_check;
 int tree_trash_list(const struct tree *tree, const char *path, listing_function *function, void *context,
                     uint64_t *ret_left_out) must_check;

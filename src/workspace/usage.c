@@ -95,8 +95,12 @@ static int count_entry(struct walk *walk, const struct dirent64 *entry) {
         struct stat status;
         if (fstatat(level->fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? 0 : -errno;
-        walk->usage.files++;
-        walk->usage.bytes += bytes_of(&status);
+        /* The trash itself costs nothing, so that a folder that was full is not fuller when all that is in it has given
+         * way. */
+        if (walk->depth > 1 || !tree_is_trash(entry->d_name)) {
+                walk->usage.files++;
+                walk->usage.bytes += bytes_of(&status);
+        }
         if (!S_ISDIR(status.st_mode))
                 return 0;
         level->offset = walk->reader.offset;

@@ -194,6 +194,24 @@ static void test_it_gives_way(void **state) {
         assert_in_range(usage.usage.bytes, usage.trashed.bytes + (150 << 10), 400 << 10);
 }
 
+/* The same where it is the number of files that is used up: what the trash itself needs costs nobody a file. */
+static void test_it_gives_way_to_files(void **state) {
+        struct fixture *fixture = *state;
+        const struct file_usage quota = { 0, 3 };
+        workspace_set_quota(fixture->workspace, &quota);
+        for (int round = 0; round < 3; round++) {
+                assert_int_equal(do_make_folder(fixture, "a"), 0);
+                assert_int_equal(do_make_folder(fixture, "b"), 0);
+                assert_int_equal(do_make_folder(fixture, "c"), 0);
+                assert_int_equal(do_make_folder(fixture, "d"), -EDQUOT);
+                assert_int_equal(trash(fixture, "b").result, 0);
+                assert_int_equal(do_make_folder(fixture, "d"), 0);
+                assert_int_equal(trash(fixture, "a").result, 0);
+                assert_int_equal(trash(fixture, "c").result, 0);
+                assert_int_equal(trash(fixture, "d").result, 0);
+        }
+}
+
 /* What is too old goes when a worker starts, and so does what a killed worker left. */
 static void test_it_expires(void **state) {
         struct fixture *fixture = *state;
@@ -270,6 +288,7 @@ int main(void) {
                 TEST(test_no_path_names_it),
                 TEST(test_programs_break_it),
                 TEST(test_it_gives_way),
+                TEST(test_it_gives_way_to_files),
                 TEST(test_it_expires),
                 TEST(test_a_full_disk),
                 cmocka_unit_test_setup_teardown(test_shared_folders_have_one_each, fixture_start_shared, fixture_end),
