@@ -266,8 +266,15 @@ static void test_stale_temporaries(void **state) {
         make_old(fixture, old, 3700);
         make_old(fixture, young, 3500);
         make_old(fixture, others, 1000000);
+        /* A folder that was being copied. */
+        static const char copy[] = ".carrel-part-22222222222222222222222222222222";
+        assert_int_equal(mkdirat(fixture->tree_fd, copy, 0755), 0);
+        put_file(fixture, ".carrel-part-22222222222222222222222222222222/half", "x");
+        struct timespec times[2] = { { .tv_sec = time(NULL) - 3700 }, { .tv_sec = time(NULL) - 3700 } };
+        assert_int_equal(utimensat(fixture->tree_fd, copy, times, 0), 0);
         assert_int_equal(do_list(fixture, ""), 0);
         assert_int_equal(fixture->outcome.count, 0);
+        assert_false(is_there(fixture, copy));
         assert_false(is_there(fixture, old));
         assert_true(is_there(fixture, young));
         assert_true(is_there(fixture, others));
