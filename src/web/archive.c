@@ -126,14 +126,15 @@ static void on_opened(void *context, struct workspace_answer *answer) {
                    !walk_path(&archive->walk, archive->at, archive->name, archive->path)) {
                 leave_out(archive);
                 next_entry(archive);
-        } else if (zip_begin_file(&archive->zip, &archive->entries[archive->at], archive->path,
-                                  (int64_t) status.st_mtim.tv_sec * 1000) < 0) {
-                archive->failed = true;
         } else {
+                archive->failed = zip_begin_file(&archive->zip, &archive->entries[archive->at], archive->path,
+                                                 (int64_t) status.st_mtim.tv_sec * 1000) < 0;
                 archive->fd = steal_fd(&answer->fd);
                 archive->left = listed->size;
-                read_on(archive);
-                return;
+                if (!archive->failed) {
+                        read_on(archive);
+                        return;
+                }
         }
         piece_done(archive);
 }

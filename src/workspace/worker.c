@@ -230,8 +230,9 @@ static int serve_next(const struct tree *tree, struct ledger *ledger, struct loo
                       struct error *error) {
         struct message message;
         int result = keep_lookout(lookout, error);
-        if (result == 0)
-                result = message_receive(CONFINED_CHANNEL, MESSAGE_BIT(MESSAGE_FILE), storage, &message, error);
+        if (result < 0)
+                return result;
+        result = message_receive(CONFINED_CHANNEL, MESSAGE_BIT(MESSAGE_FILE), storage, &message, error);
         if (result <= 0)
                 return result;
         result = serve_one(tree, ledger, lookout, &message, error);
