@@ -112,7 +112,9 @@ export class Operations {
 
   /** To the trash, unasked: it can be undone. Where the trash cannot take it, the person is asked. */
   async remove(row: Row): Promise<void> {
-    await this.files.saveWithin(row.path);
+    // What was typed last goes to the trash with the file; but a full folder, where nothing can be saved, holds up nothing.
+    const saved = this.files.saveWithin(row.path).catch(() => undefined);
+    await Promise.race([saved, new Promise((resolve) => setTimeout(resolve, 2_000))]);
     let trash: string | undefined;
     try {
       ({ trash } = await this.connection.request("entry.delete", { path: row.path }));
