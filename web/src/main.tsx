@@ -8,7 +8,7 @@ import type { DeskPage } from "./desk/desk-page";
 import "./settings/settings";
 import "./style/base.css";
 import "./style/entrance.css";
-import { text } from "./text";
+import { entranceText as text } from "./text-entrance";
 
 type Place =
   | { kind: "loading" }
@@ -65,7 +65,7 @@ function Page() {
     case "classes":
       return (
         <ClassList
-          classes={here.session.classes}
+          session={here.session}
           wrongClass={here.wrongClass}
           onSignedOut={() => location.assign("/")}
         />

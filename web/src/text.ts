@@ -1,39 +1,30 @@
-// Every word that a person reads, in one place, so that a translation is a second file like this one.
+// Every word that a person reads, in one place, so that a translation is a second file like this one; those of the pages
+// before the desk are in text-entrance.ts.
 
-const count = (number: number, one: string, many: string) =>
-  `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+import { count, entranceText } from "./text-entrance";
+
+const timeOfDay = (time: number): string =>
+  new Date(time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+const dayAndTime = (time: number): string =>
+  new Date(time).toLocaleString("en-GB", {
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
 
 export const text = {
-  name: "Carrel",
-  tagline: "Write Python, run it, see what happens.",
-  loading: "Loading…",
-
-  signIn: {
-    title: "Sign in",
-    name: "Name",
-    password: "Password",
-    submit: "Sign in",
-    busy: "Signing in…",
-    refused: "Wrong name or password.",
-    tooMany: (seconds: number) =>
-      `Too many tries. Wait ${count(seconds, "second", "seconds")}, then try again.`,
-    unreachable: "The server cannot be reached. Check the network, then try again.",
-    failed: "The server could not sign you in. Try again, or tell your teacher.",
-    again: "You were signed out",
-    againWhy: "Sign in again to go on. What you typed is still here.",
-    showPassword: "Show password",
-    hidePassword: "Hide password",
-  },
-
-  classes: {
-    title: "Your classes",
-    none: "You are not in a class yet. Ask your teacher to add you.",
-    wrong: "You are not in that class, or there is none of that name.",
-  },
+  ...entranceText,
 
   account: {
     menu: (name: string) => `${name}: account`,
-    signOut: "Sign out",
+    signOut: entranceText.signOut,
+    signOutTitle: "Sign out and lose text?",
+    signOutBody:
+      "Some of what you typed has not reached the server, and signing out erases it from this browser. Wait until it says “Saved”, or copy it elsewhere.",
+    signOutAnyway: "Sign out, lose it",
     changePassword: "Change password…",
     passwordTitle: "Change password",
     oldPassword: "Password now",
@@ -53,7 +44,7 @@ export const text = {
     reconnecting: "Reconnecting… You can go on typing.",
     removed: "You are no longer in this class. Ask your teacher, or sign in again.",
     offline: "The server cannot be reached just now. Try again in a moment.",
-    now: "Try now",
+    now: entranceText.tryNow,
   },
 
   tree: {
@@ -84,6 +75,7 @@ export const text = {
     copyHome: "Copy to my folder",
     move: "Move to…",
     download: "Download",
+    history: "History…",
     remove: "Delete",
     trash: "Trash…",
     readOnlyReason: "You can read this, not change it.",
@@ -190,7 +182,9 @@ export const text = {
     unsaved: "not saved",
     discardTitle: (name: string) => `Close “${name}”?`,
     discardBody:
-      "It could not be saved. Your text stays in this browser and comes back when you open the file again.",
+      "What you typed last has not reached the server. It stays in this browser, and comes back when you open the file or this page again.",
+    loseBody:
+      "What you typed last has not reached the server, and this browser cannot keep it: closing loses it. Copy it elsewhere first.",
     discard: "Close",
   },
 
@@ -204,6 +198,9 @@ export const text = {
     emptyTitle: "Nothing is open",
     empty: "Choose one of your files, or make a new one.",
     emptyReadOnly: "Choose a file.",
+    tooLong: "That is too much text: a file can have 2 MB here. Nothing was put in.",
+    also: (names: readonly string[]) => `Also here: ${names.join(", ")}`,
+    alsoMore: (number: number) => `and ${count(number, "more", "more")}`,
     notText: "This file is not text, so it cannot be shown here.",
     tooLarge: "This file is too large to be edited here.",
     gone: "This file is not there any more.",
@@ -216,19 +213,77 @@ export const text = {
 
   save: {
     saved: "Saved",
+    savedWhy: "What you typed is on the server’s disk, and in the file.",
+    journaledWhy: "What you typed is on the server’s disk; the file itself follows in a moment.",
     saving: "Saving…",
     offline: "Offline: your text is kept here",
+    offlineWhy: "What you typed is kept in this browser and goes to the server when it can be reached.",
+    unkept: "Offline: do not close this page",
+    unkeptWhy:
+      "What you typed is in this page alone: this browser keeps nothing. It goes to the server when that can be reached.",
     failed: (reason: string) => `Not saved: ${reason}`,
-    conflict: "the file changed on disk",
-    tooLarge: "the text is too long",
-    conflictBar: "This file changed on disk.",
+    conflict: "Not decided: two versions",
+    deleted: "The file was deleted",
+    notWritten: "the file could not be written",
+    chooseFirst: "Choose first which text is to stay.",
+    clashBar: "While you were away, others changed the same lines.",
+    diskBar: "This file was changed elsewhere in the same lines.",
     deletedBar: "This file was deleted.",
-    takeTheirs: "Take theirs",
+    compare: "Compare…",
+    takeTheirs: "Take the other",
     keepMine: "Keep mine",
-    keepMineWhy: "Overwrites the file with your text",
-    takeTheirsWhy: "Shows the file as it is on disk. Undo brings your text back.",
+    keepMineWhy: "The text shown here stays, and replaces the other. The other stays in the history.",
+    takeTheirsWhy: "Shows the other text. Undo brings yours back.",
+    writeAgain: "Write it again",
+    writeAgainWhy: "Makes the file anew with the text shown here",
     closeTab: "Close",
-    took: "The file’s text is shown. Undo brings yours back.",
+    took: "The other text is shown. Undo brings yours back.",
+    compareTitle: (name: string) => `Two versions of “${name}”`,
+    compareHint:
+      "Lines that differ are marked. The arrows take single changes over; your side can be edited.",
+    otherGone: "The other text cannot be shown: the file is gone, or no longer text.",
+    other: "The other",
+    mine: "Mine",
+    takeOver: "Take this change over",
+  },
+
+  history: {
+    title: (name: string) => `History of “${name}”`,
+    open: "History…",
+    button: "History of this file",
+    none: "Nothing is kept of this file’s past yet.",
+    when: "Time",
+    play: "Play",
+    pause: "Pause",
+    earlier: "Earlier",
+    later: "Later",
+    step: "Steps",
+    steps: { minutes: "Minutes", sessions: "Sessions" },
+    speed: "Speed",
+    speeds: (times: number) => `${times}×`,
+    nowTitle: "Now",
+    begin: "The beginning",
+    moment: (time: number, names: string) => `${dayAndTime(time)}, ${names}`,
+    typed: (inserted: number, deleted: number) =>
+      `+${inserted.toLocaleString("en")} −${deleted.toLocaleString("en")}`,
+    moments: "Sessions and runs",
+    session: (from: number, to: number, names: string) => `${dayAndTime(from)} – ${timeOfDay(to)}, ${names}`,
+    run: (time: number, name: string, end: string) => `${timeOfDay(time)} run by ${name}${end && `, ${end}`}`,
+    runEnds: {
+      error: "ended with an error",
+      fine: "ended without an error",
+      stopped: "stopped",
+      limit: "ended at a limit",
+    },
+    compare: "Compare with now",
+    restore: "Restore this version",
+    restored: "This version is the text now. Undo takes that back.",
+    restoreReadOnly: "You can read this file, not change it.",
+    copy: "Copy the text",
+    copied: "Copied.",
+    copyFailed: "This browser does not let the page copy. Select the text, then press Ctrl+C.",
+    failed: (message: string) => `The history could not be read: ${message}`,
+    label: "The text at that moment",
   },
 
   run: {
@@ -304,7 +359,7 @@ export const text = {
         keys: [
           ["F5", "Run (also Ctrl+Enter)"],
           ["Shift+F5", "Stop (also Ctrl+F2)"],
-          ["Ctrl+S", "Save now (it also saves by itself)"],
+          ["Ctrl+S", "Write the file now (it saves by itself)"],
           ["Ctrl+`", "Terminal and back"],
         ],
       },

@@ -1,8 +1,7 @@
 // The pages before the desk: signing in, choosing a class, and what is said when neither works.
 import type { ComponentChildren } from "preact";
 import { Logo } from "../parts/icons";
-import type { Class } from "../protocol";
-import { text } from "../text";
+import { entranceText as text } from "../text-entrance";
 import { signOut, type Session } from "./session";
 import { SignInForm } from "./sign-in";
 
@@ -29,13 +28,13 @@ export const SignInPage = ({ onSignedIn }: { onSignedIn: (session: Session) => v
 );
 
 interface ClassListProps {
-  classes: readonly Class[];
+  session: Session;
   /** The address named a class that one is not in. */
   wrongClass: boolean;
   onSignedOut: () => void;
 }
 
-export function ClassList({ classes, wrongClass, onSignedOut }: ClassListProps) {
+export function ClassList({ session: { classes, person }, wrongClass, onSignedOut }: ClassListProps) {
   return (
     <Entrance title={text.classes.title}>
       {wrongClass && (
@@ -51,8 +50,8 @@ export function ClassList({ classes, wrongClass, onSignedOut }: ClassListProps) 
           </li>
         ))}
       </ul>
-      <button class="wide" data-testid="sign-out" onClick={() => void signOut().then(onSignedOut)}>
-        {text.account.signOut}
+      <button class="wide" data-testid="sign-out" onClick={() => void signOut(person.id).then(onSignedOut)}>
+        {text.signOut}
       </button>
     </Entrance>
   );
@@ -62,7 +61,7 @@ export const Unreachable = ({ onRetry }: { onRetry: () => void }) => (
   <Entrance title={text.name}>
     <p role="alert">{text.signIn.unreachable}</p>
     <button class="primary wide" onClick={onRetry}>
-      {text.connection.now}
+      {text.tryNow}
     </button>
   </Entrance>
 );

@@ -43,8 +43,13 @@ export async function signIn(name: string, password: string): Promise<SignInResu
   return { kind: response.status >= 502 ? "unreachable" : "failed" };
 }
 
-export async function signOut(): Promise<void> {
+/** What this browser kept of the person goes too: the next one at this computer finds nothing. */
+export async function signOut(person: number): Promise<void> {
   await post("/api/sign-out").catch(() => undefined);
+  await import("../document/kept-edits").then(
+    ({ eraseEdits }) => eraseEdits(person),
+    () => undefined,
+  );
 }
 
 export type PasswordResult = "changed" | "wrong-old" | "weak" | "failed";

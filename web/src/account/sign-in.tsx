@@ -1,7 +1,7 @@
 // The sign-in form: a page of its own at first, and again over the desk when a session ends.
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { EyeIcon } from "../parts/icons";
-import { text } from "../text";
+import { entranceText as text } from "../text-entrance";
 import { signIn, type Session } from "./session";
 
 const words = text.signIn;

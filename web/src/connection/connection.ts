@@ -50,6 +50,11 @@ const pulse = 1_000;
 const onlyAsk: ReadonlySet<RequestName> = new Set([
   "tree.list",
   "file.open",
+  "document.open",
+  "document.disk",
+  "history.list",
+  "history.text",
+  "history.updates",
   "run.list",
   "run.stop",
   "run.resize",

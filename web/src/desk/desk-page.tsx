@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Session } from "../account/session";
 import { EditorPane } from "../editor/editor-pane";
 import { TabStrip } from "../editor/tab-strip";
+import { HistoryHost } from "../history/history-host";
 import { MenuHost } from "../parts/menu";
 import { Notices } from "../parts/notices";
 import { Questions } from "../parts/questions";
@@ -13,6 +14,7 @@ import { ShortcutsDialog } from "../settings/shortcuts-dialog";
 import { text } from "../text";
 import { FolderChooser } from "../tree/folder-chooser";
 import { TrashDialog } from "../tree/trash-dialog";
+import "../style/document.css";
 import "../style/tabs.css";
 import "../style/desk.css";
 import "../style/tree.css";
@@ -128,6 +130,7 @@ function Dialogs({ desk }: { desk: Desk }) {
       {desk.panel.value === "password" && <PasswordDialog onClose={close} />}
       <FolderChooser />
       <TrashDialog />
+      <HistoryHost desk={desk} />
       <Questions />
       <SignInAgain desk={desk} />
       <MenuHost />

@@ -4,7 +4,6 @@ import { signal } from "@preact/signals";
 import { currentSession, type Session } from "../account/session";
 import { Connection } from "../connection/connection";
 import type { OpenDocument } from "../document/document";
-import { Drafts } from "../document/drafts";
 import { OpenFiles } from "../editor/open-files";
 import { isPython } from "../parts/paths";
 import { isRecord, recall, remember } from "../parts/storage";
@@ -64,8 +63,7 @@ export class Desk {
       offlineMessage: text.connection.offline,
     });
     this.tree = new Tree(this.connection, `${memory}:folders`);
-    const drafts = new Drafts(classSlug, session.person.id);
-    this.files = new OpenFiles(classSlug, this.connection, drafts, `${memory}:files`);
+    this.files = new OpenFiles(classSlug, session.person.id, this.connection, `${memory}:files`);
     this.terminals = new Terminals(this.connection, `${memory}:terminals`);
     this.terminals.onShown = () => (this.side.value = "terminal");
     this.operations = new Operations(classSlug, this.connection, this.tree, {
@@ -84,7 +82,7 @@ export class Desk {
     const onOnline = () => this.connection.retryNow();
     const onVisible = () => void (document.hidden ? this.files.flush() : this.connection.retryNow());
     const onLeave = (event: Event) => {
-      // Asks only where the text could neither be saved nor kept in this browser.
+      // Asks only where text is neither at the server nor kept in this browser.
       if (!this.files.flush()) event.preventDefault();
     };
     // A file dropped beside the tree would replace the page.

@@ -1,9 +1,22 @@
 // The bar at the top: Run, Stop and Python first, then how saving is going, then settings, help and the person.
+import { useEffect, useState } from "preact/hooks";
 import { signOut } from "../account/session";
+import type { SaveStatus } from "../document/document";
 import { isPython } from "../parts/paths";
-import { CheckIcon, ClockIcon, HelpIcon, Logo, OfflineIcon, PromptIcon, RunIcon } from "../parts/icons";
+import { showHistory } from "../history/show-history";
+import {
+  CheckIcon,
+  ClockIcon,
+  HelpIcon,
+  HistoryIcon,
+  Logo,
+  OfflineIcon,
+  PromptIcon,
+  RunIcon,
+} from "../parts/icons";
 import { SettingsIcon, SidebarIcon, StopIcon, WarningIcon } from "../parts/icons";
 import { showMenu } from "../parts/menu";
+import { confirm } from "../parts/questions";
 import { text } from "../text";
 import type { Desk } from "./desk";
 
@@ -32,6 +45,7 @@ export function Toolbar({ desk }: { desk: Desk }) {
       <RunButtons desk={desk} />
       <SaveState desk={desk} />
       <span class="spring" />
+      <HistoryButton desk={desk} />
       <button
         class="quiet square"
         aria-label={text.settings.title}
@@ -93,30 +107,84 @@ function RunButtons({ desk }: { desk: Desk }) {
   );
 }
 
+function HistoryButton({ desk }: { desk: Desk }) {
+  const document = desk.files.activeDocument.value;
+  if (!document) return null;
+  return (
+    <button
+      class="quiet square"
+      aria-label={text.history.button}
+      title={text.history.button}
+      data-testid="history"
+      onClick={() => showHistory(document.path.peek())}
+    >
+      <HistoryIcon />
+    </button>
+  );
+}
+
+/** So long "Saved" stays while a keystroke is on its way: words that flicker tell nothing. */
+const quietTime = 600;
+
 function SaveState({ desk }: { desk: Desk }) {
   const document = desk.files.activeDocument.value;
-  if (!document?.writable) return null;
-  const status = document.status.value;
-  const offline = desk.connection.state.value !== "open" && status.kind === "saving";
-  const kind = offline ? "offline" : status.kind;
-  const words =
-    status.kind === "failed" ? text.save.failed(status.reason) : text.save[offline ? "offline" : status.kind];
-  const Icon = { saved: CheckIcon, saving: ClockIcon, offline: OfflineIcon, failed: WarningIcon }[kind];
+  const kind = document?.status.value.kind ?? "saved";
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    setLate(false);
+    if (kind !== "saving") return;
+    const timer = setTimeout(() => setLate(true), quietTime);
+    return () => clearTimeout(timer);
+  }, [kind]);
+  if (!document?.writable.value) return null;
+  const { words, why } = saveWords(document.status.value, late);
+  const Icon = {
+    saved: CheckIcon,
+    saving: late ? ClockIcon : CheckIcon,
+    offline: OfflineIcon,
+    failed: WarningIcon,
+    conflict: WarningIcon,
+    deleted: WarningIcon,
+  }[kind];
   return (
-    <span class={`save-state ${kind}`} role="status" data-testid="save-state" data-state={kind} title={words}>
+    <span class={`save-state ${kind}`} data-testid="save-state" data-state={kind} title={why}>
       <Icon />
-      <span class="save-words">{words}</span>
+      <span class="save-words" role="status">
+        {words}
+      </span>
     </span>
   );
+}
+
+function saveWords(status: SaveStatus, late: boolean): { words: string; why: string } {
+  const all = text.save;
+  switch (status.kind) {
+    case "saved":
+      return { words: all.saved, why: status.disk ? all.savedWhy : all.journaledWhy };
+    case "saving":
+      return { words: late ? all.saving : all.saved, why: all.saving };
+    case "offline":
+      return status.kept
+        ? { words: all.offline, why: all.offlineWhy }
+        : { words: all.unkept, why: all.unkeptWhy };
+    case "failed":
+      return { words: all.failed(status.reason), why: all.failed(status.reason) };
+    case "conflict":
+    case "deleted":
+      return { words: all[status.kind], why: all[status.kind] };
+  }
 }
 
 function UserMenu({ desk }: { desk: Desk }) {
   const { person, classes } = desk.session;
   const leave = async () => {
-    await desk.files.saveWithin("");
-    desk.files.flush();
+    if (!(await desk.files.syncAll())) {
+      const { signOutTitle: title, signOutBody, signOutAnyway: action } = text.account;
+      if (!(await confirm({ title, body: [signOutBody], action, danger: true }))) return;
+    }
+    desk.files.discardAll();
     desk.connection.stop();
-    await signOut();
+    await signOut(person.id);
     location.assign("/");
   };
   const open = (button: HTMLElement) =>

@@ -1,59 +1,82 @@
-// Open documents: the text of a file between its disk and its editor. This folder owns saving, conflicts and drafts;
-// the editor view only shows text and reports edits. It promises that typed text is never lost: not by a reload,
-// a broken line, a signed-out session or a file that changed on disk.
+// Open documents: the text of a file, shared by everybody who has it open. This folder owns pushing what is typed,
+// taking in what others type, and keeping what the server has not confirmed. It promises that typed text is never lost:
+// not by a reload, a broken line, a signed-out session, a server that forgot, or a file that changed on the disk.
 //
-// `OpenDocument` is the whole of what an editor view sees. `SavedDocument` keeps it by file.save; a shared journal of
-// edits can take its place, since edits travel both ways as positions in UTF-16 units.
+// `OpenDocument` is the whole of what the rest of the page sees; `SharedDocument` is the one that there is.
 import type { ReadonlySignal } from "@preact/signals";
+import type { ChangeSet, Text } from "@codemirror/state";
 
-/** Positions in the text before the edits, in UTF-16 units, in rising order. */
-export interface TextEdit {
-  from: number;
-  to: number;
-  insert: string;
-}
-
+/** `saved`: on the server's disk, in its journal. `disk` tells whether the file itself has it by now. */
 export type SaveStatus =
-  { kind: "saved" } | { kind: "saving" } | { kind: "offline" } | { kind: "failed"; reason: string };
+  | { kind: "saved"; disk: boolean }
+  | { kind: "saving" }
+  /** `kept`: a reload, a crash and a day offline cannot hurt it. */
+  | { kind: "offline"; kept: boolean }
+  | { kind: "failed"; reason: string }
+  | { kind: "conflict" }
+  | { kind: "deleted" };
 
-/** What is on disk is not what was edited; `theirs` is nothing where the file is gone. */
-export interface Conflict {
-  theirs: { text: string; version: string } | null;
+/** A person must choose: `disk`: a program changed the same lines in the file; `clash`: others did, while this page was away. */
+export type Conflict = "disk" | "clash" | "deleted";
+
+/** Somebody else who has the document open; positions are in the text shown. */
+export interface Peer {
+  readonly session: number;
+  readonly name: string;
+  readonly anchor: number;
+  readonly head: number;
 }
 
-/** What must be saved for a run to be of exactly the text shown; empty where all is saved. */
+/** A change for the view to show; `own`: as if it had been typed here, so that it can be undone. */
+export interface ShownChange {
+  changes: ChangeSet;
+  own: boolean;
+}
+
+/** What a run is to run. */
 export interface RunSource {
-  text?: string;
-  version?: string;
+  document: number;
+  revision: number;
 }
 
 export interface OpenDocument {
   readonly path: ReadonlySignal<string>;
-  readonly writable: boolean;
+  readonly writable: ReadonlySignal<boolean>;
   readonly status: ReadonlySignal<SaveStatus>;
+  /** Something is not confirmed by the server. */
   readonly dirty: ReadonlySignal<boolean>;
   readonly conflict: ReadonlySignal<Conflict | null>;
+  readonly peers: ReadonlySignal<readonly Peer[]>;
 
+  content(): Text;
   text(): string;
-  /** The view's text changed; `text` gives the whole when it is needed. */
-  edited(edits: readonly TextEdit[], text: () => string): void;
-  /** Called with edits that came from elsewhere, for the view to show. */
-  onEdits(listener: (edits: readonly TextEdit[]) => void): () => void;
+  /** The view's text changed. */
+  edited(changes: ChangeSet): void;
+  /** Where the cursor is in the text shown. */
+  cursorMoved(anchor: number, head: number): void;
+  /** Called with changes that came from elsewhere than the view. */
+  onChanges(listener: (change: ShownChange) => void): () => void;
+  /** Makes this the text, as an edit that can be undone. */
+  replaceText(text: string): void;
 
+  /** True when all that was typed so far is confirmed; false where that cannot be now. */
+  sync(): Promise<boolean>;
+  /** Writes the file itself, too. */
   save(): Promise<boolean>;
-  /** Runs `start` with what it must save first, and keeps every other save away meanwhile. */
-  saveThrough<Result extends { version?: string }>(
+  /**
+   * Calls `start` with the revision of the text that is shown now. Where it turns out that something else was started,
+   * `undo` ends that and it is started again.
+   */
+  run<Result>(
     start: (source: RunSource) => Promise<Result>,
+    undo: (result: Result) => Promise<unknown>,
   ): Promise<Result>;
-  /** The file may have changed on disk. */
-  refresh(): Promise<void>;
-  takeTheirs(): void;
-  keepMine(): Promise<boolean>;
+  /** The other text of a conflict; nothing where there is none. */
+  otherText(): Promise<string | null>;
+  resolve(choice: "mine" | "theirs"): Promise<void>;
   moved(path: string): void;
-  /** The line is back: save what waited for it. */
-  reconnected(): void;
-  /** Writes the draft now: the page may be about to go. False where unsaved text could not be kept. */
+  /** The page may be about to go: keeps what is unconfirmed. False where it cannot be kept. */
   flush(): boolean;
-  /** Forgets the document; `discard` forgets the unsaved text too. */
+  /** Forgets the document; `discard` forgets what is unconfirmed, too. */
   close(discard: boolean): void;
 }

@@ -1,5 +1,5 @@
-// The editor view: CodeMirror, told about one document. The only module that knows CodeMirror, and a chunk of its own.
-// It shows the document's text, reports edits and shows edits that come from elsewhere; it saves nothing itself.
+// The editor view: CodeMirror, told about one document, in a chunk of its own. It shows the document's text, reports edits
+// and shows edits that come from elsewhere; it saves nothing itself. Undo is a person's own: what others type is not in it.
 import {
   autocompletion,
   closeBrackets,
@@ -10,6 +10,7 @@ import {
   defaultKeymap,
   history,
   historyKeymap,
+  isolateHistory,
   indentLess,
   indentMore,
   toggleComment,
@@ -29,6 +30,7 @@ import {
   EditorSelection,
   EditorState,
   Prec,
+  Transaction,
   type Extension,
 } from "@codemirror/state";
 import {
@@ -44,14 +46,18 @@ import {
   rectangularSelection,
   type Command,
 } from "@codemirror/view";
-import type { OpenDocument } from "../document/document";
+import { effect } from "@preact/signals";
+import type { OpenDocument, ShownChange } from "../document/document";
 import { isPython } from "../parts/paths";
 import { text } from "../text";
 import { highlighting, theme } from "./code-theme";
+import { guard } from "./guard";
+import { peers, setPeers } from "./peers";
 
 export interface CodeEditor {
   focus(): void;
   setWrap(wrap: boolean): void;
+  setLabel(label: string): void;
   /** The place or the size of letters changed. */
   measure(): void;
   destroy(): void;
@@ -65,50 +71,70 @@ export function createCodeEditor(
   document: OpenDocument,
   options: { label: string; wrap: boolean },
 ): CodeEditor {
-  const wrapping = new Compartment();
+  const [wrapping, language, reading, labelling] = [
+    new Compartment(),
+    new Compartment(),
+    new Compartment(),
+    new Compartment(),
+  ];
   const view = new EditorView({
     parent,
     state: EditorState.create({
-      doc: document.text(),
+      doc: document.content(),
       extensions: [
-        wrapping.of(options.wrap ? EditorView.lineWrapping : []),
+        wrapping.of(wrapped(options.wrap)),
+        guard(),
         editing(),
-        isPython(document.path.peek()) ? python() : [],
-        document.writable ? [] : [EditorState.readOnly.of(true)],
-        EditorView.contentAttributes.of({
-          "aria-label": options.label,
-          autocapitalize: "off",
-          tabindex: "0",
-        }),
+        language.of([]),
+        reading.of([]),
+        labelling.of(label(options.label)),
         reporting(document),
+        peers,
         theme,
         highlighting,
       ],
     }),
   });
-  const stopListening = document.onEdits((edits) =>
-    view.dispatch({ changes: [...edits], annotations: fromDocument.of(true) }),
-  );
+  const stops = [
+    document.onChanges((change) => view.dispatch(shown(change))),
+    effect(() => view.dispatch({ effects: language.reconfigure(languageOf(document.path.value)) })),
+    effect(() =>
+      view.dispatch({ effects: reading.reconfigure(EditorState.readOnly.of(!document.writable.value)) }),
+    ),
+    effect(() => view.dispatch({ effects: setPeers.of(document.peers.value) })),
+  ];
   return {
     focus: () => view.focus(),
-    setWrap: (wrap) => view.dispatch({ effects: wrapping.reconfigure(wrap ? EditorView.lineWrapping : []) }),
+    setWrap: (wrap) => view.dispatch({ effects: wrapping.reconfigure(wrapped(wrap)) }),
+    setLabel: (words) => view.dispatch({ effects: labelling.reconfigure(label(words)) }),
     measure: () => view.requestMeasure(),
     destroy: () => {
-      stopListening();
+      for (const stop of stops) stop();
       view.destroy();
     },
   };
 }
 
+const wrapped = (wrap: boolean): Extension => (wrap ? EditorView.lineWrapping : []);
+
+const label = (words: string): Extension =>
+  EditorView.contentAttributes.of({ "aria-label": words, autocapitalize: "off", tabindex: "0" });
+
+export const languageOf = (path: string): Extension => (isPython(path) ? python() : []);
+
+function shown({ changes, own }: ShownChange) {
+  const annotations = own
+    ? [isolateHistory.of("full" as const)]
+    : [Transaction.addToHistory.of(false), Transaction.remote.of(true)];
+  return { changes, annotations: [fromDocument.of(true), ...annotations], filter: false };
+}
+
 function reporting(document: OpenDocument): Extension {
   return EditorView.updateListener.of((update) => {
-    if (!update.docChanged) return;
-    if (update.transactions.some((transaction) => transaction.annotation(fromDocument))) return;
-    const edits: { from: number; to: number; insert: string }[] = [];
-    update.changes.iterChanges((from, to, _fromAfter, _toAfter, inserted) =>
-      edits.push({ from, to, insert: inserted.toString() }),
-    );
-    document.edited(edits, () => update.state.doc.toString());
+    const own = !update.transactions.some((transaction) => transaction.annotation(fromDocument));
+    if (update.docChanged && own) document.edited(update.changes);
+    const { anchor, head } = update.state.selection.main;
+    if (own && (update.docChanged || update.selectionSet)) document.cursorMoved(anchor, head);
   });
 }
 

@@ -1,7 +1,7 @@
 // What is in front: the text of a file, a picture, or why neither can be shown, with the bars that belong to it.
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Desk } from "../desk/desk";
-import { isPython, nameOf } from "../parts/paths";
+import { nameOf } from "../parts/paths";
 import { settings } from "../settings/settings";
 import { text } from "../text";
 import type { OpenDocument } from "../document/document";
@@ -57,15 +57,8 @@ function FileContent({ desk, file, view, shown }: FileContentProps) {
     case "loading":
       return <p class="quiet-message">{text.loading}</p>;
     case "text":
-      // Renamed from text to Python or back, a file needs another view of the same document.
       return (
-        <TextView
-          key={`${isPython(path)}`}
-          desk={desk}
-          document={view.document}
-          shown={shown}
-          label={words.label(nameOf(path))}
-        />
+        <TextView desk={desk} document={view.document} shown={shown} label={words.label(nameOf(path))} />
       );
     case "picture":
       return (
@@ -121,6 +114,7 @@ function TextView({ desk, document, shown, label }: TextViewProps) {
     };
   }, [document]);
   useEffect(() => editor?.setWrap(wrap), [editor, wrap]);
+  useEffect(() => editor?.setLabel(label), [editor, label]);
   useEffect(() => {
     if (!shown || !editor) return;
     editor.measure();

@@ -3,8 +3,7 @@
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import { RequestError, type Connection } from "../connection/connection";
 import type { OpenDocument } from "../document/document";
-import type { Drafts } from "../document/drafts";
-import { SavedDocument, type FileServer } from "../document/saved-document";
+import type { Documents } from "../document/documents";
 import { confirm } from "../parts/questions";
 import { extensionOf, fileAddress, folderOf, isWithin, movedPath, nameOf } from "../parts/paths";
 import { isRecord, isStringList, recall, remember } from "../parts/storage";
@@ -16,7 +15,7 @@ export type FileView =
   | { kind: "loading" }
   | { kind: "text"; document: OpenDocument }
   | { kind: "picture"; address: string }
-  | { kind: "problem"; message: string; download: boolean; retry: boolean };
+  | { kind: "problem"; message: string; download: boolean; retry: boolean; offline?: boolean };
 
 export interface OpenFile {
   readonly id: number;
@@ -24,7 +23,7 @@ export interface OpenFile {
   readonly view: Signal<FileView>;
 }
 
-/** How long after a change on disk it is looked at: our own saves are told of too, and are over by then. */
+/** A program may draw a picture anew many times a second. */
 const refreshDelay = 700;
 
 export class OpenFiles {
@@ -33,19 +32,16 @@ export class OpenFiles {
   readonly activeDocument = computed(() => documentOf(this.active.value));
   private nextId = 1;
   private readonly refreshTimers = new Map<OpenFile, ReturnType<typeof setTimeout>>();
-  private readonly server: FileServer;
+  /** What makes a file's path follow its document's. */
+  private readonly following = new Map<OpenFile, () => void>();
+  private documents: Promise<Documents> | null = null;
 
   constructor(
     private readonly classSlug: string,
+    private readonly person: number,
     private readonly connection: Connection,
-    private readonly drafts: Drafts,
     private readonly memoryKey: string,
   ) {
-    this.server = {
-      open: (path) => connection.request("file.open", { path }),
-      save: (path, text, version) =>
-        connection.request("file.save", { path, text, ...(version === undefined ? {} : { version }) }),
-    };
     connection.on("tree.changed", ({ path }) => this.folderChanged(path));
     this.restore();
     effect(() => {
@@ -56,6 +52,7 @@ export class OpenFiles {
       const file = this.active.value;
       if (file?.view.peek().kind === "unread") void this.read(file);
     });
+    void this.readKept();
   }
 
   find(path: string): OpenFile | undefined {
@@ -93,18 +90,32 @@ export class OpenFiles {
 
   async close(file: OpenFile): Promise<void> {
     const document = documentOf(file);
-    // Without a line a save would only wait; the draft keeps the text in any case.
-    const online = this.connection.state.peek() === "open";
-    const saved = !document?.dirty.peek() || (online && (await document.save()));
-    if (!saved) {
+    if (document && !(await document.sync())) {
       const title = text.tabs.discardTitle(nameOf(file.path.peek()));
-      if (!(await confirm({ title, body: [text.tabs.discardBody], action: text.tabs.discard }))) return;
+      const kept = document.flush();
+      const body = [kept ? text.tabs.discardBody : text.tabs.loseBody];
+      if (!(await confirm({ title, body, action: text.tabs.discard, danger: !kept }))) return;
     }
     this.leave(file);
   }
 
   retry(file: OpenFile): Promise<void> {
     return this.read(file);
+  }
+
+  /** What a file that was opened shows once it has come. */
+  whenRead(file: OpenFile): Promise<FileView> {
+    return new Promise((resolve) => {
+      let stop: (() => void) | null = null;
+      let done = false;
+      stop = effect(() => {
+        const view = file.view.value;
+        if (done || view.kind === "unread" || view.kind === "loading") return;
+        done = true;
+        resolve(view);
+        queueMicrotask(() => stop?.());
+      });
+    });
   }
 
   moved(from: string, to: string): void {
@@ -125,16 +136,23 @@ export class OpenFiles {
     for (const file of inside) await documentOf(file)?.save();
   }
 
+  /** The line is back: what could not be read without it is read. Documents come back by themselves. */
   reconnected(): void {
     for (const file of this.files.peek()) {
-      const document = documentOf(file);
-      if (!document) continue;
-      document.reconnected();
-      void document.refresh();
+      const view = file.view.peek();
+      if (view.kind === "problem" && view.offline) file.view.value = { kind: "unread" };
     }
+    const active = this.active.peek();
+    if (active?.view.peek().kind === "unread") void this.read(active);
   }
 
-  /** Writes all drafts: the page may be about to go. False where one could not be kept. */
+  /** True when the server has all that was typed. */
+  async syncAll(): Promise<boolean> {
+    const all = this.files.peek().map((file) => documentOf(file)?.sync() ?? Promise.resolve(true));
+    return (await Promise.all(all)).every(Boolean);
+  }
+
+  /** Keeps what is unconfirmed: the page may be about to go. False where it cannot be kept. */
   flush(): boolean {
     return this.files
       .peek()
@@ -142,7 +160,15 @@ export class OpenFiles {
       .every(Boolean);
   }
 
-  /** Closes without saving; what was typed stays in the drafts. */
+  /** Closes all; what is unconfirmed is forgotten. */
+  discardAll(): void {
+    for (const file of this.files.peek()) {
+      const view = file.view.peek();
+      if (view.kind === "text") view.document.close(true);
+    }
+  }
+
+  /** Closes at once; what is unconfirmed stays in the browser. */
   leave(file: OpenFile): void {
     this.forget(file, false);
   }
@@ -166,18 +192,47 @@ export class OpenFiles {
   private async read(file: OpenFile): Promise<void> {
     const path = file.path.peek();
     file.view.value = { kind: "loading" };
+    let view: FileView;
     try {
-      file.view.value = isPicture(extensionOf(path))
-        ? await this.readPicture(path)
-        : await this.readText(path);
+      view = isPicture(extensionOf(path)) ? await this.readPicture(path) : await this.readText(file);
     } catch (error) {
-      file.view.value = problemView(error);
+      view = problemView(error);
     }
+    file.view.value = view;
+    // Closed before it came.
+    if (!this.files.peek().includes(file)) this.letGo(file, false);
   }
 
-  private async readText(path: string): Promise<FileView> {
-    const content = await this.server.open(path);
-    return { kind: "text", document: new SavedDocument(path, content, this.server, this.drafts) };
+  private async readText(file: OpenFile): Promise<FileView> {
+    // Whoever opens a text will look at it: both parts come together.
+    void import("./code-editor").catch(() => undefined);
+    const documents = await this.loadDocuments();
+    const document = await documents.openPath(file.path.peek());
+    this.following.set(
+      file,
+      effect(() => {
+        file.path.value = document.path.value;
+      }),
+    );
+    return { kind: "text", document };
+  }
+
+  private loadDocuments(): Promise<Documents> {
+    this.documents ??= import("../document/documents").then(({ documentsOf }) =>
+      documentsOf(this.connection, this.classSlug, this.person),
+    );
+    // Without a line the part of the page may not come: the next one asks again.
+    this.documents.catch(() => (this.documents = null));
+    return this.documents;
+  }
+
+  /** What an earlier visit left unconfirmed goes to the server now, whether the file is looked at or not. */
+  private async readKept(): Promise<void> {
+    const documents = await this.loadDocuments().catch(() => null);
+    for (const path of (await documents?.pathsLeft()) ?? []) {
+      const file = this.find(path) ?? this.add(path);
+      if (file.view.peek().kind === "unread") await this.read(file);
+    }
   }
 
   private async readPicture(path: string): Promise<FileView> {
@@ -202,7 +257,6 @@ export class OpenFiles {
   private refresh(file: OpenFile): void {
     this.refreshTimers.delete(file);
     const view = file.view.peek();
-    if (view.kind === "text") void view.document.refresh();
     if (view.kind !== "picture") return;
     URL.revokeObjectURL(view.address);
     // Read again at once where it is looked at (a program draws a picture anew), else when it is next.
@@ -210,11 +264,17 @@ export class OpenFiles {
     else file.view.value = { kind: "unread" };
   }
 
-  private forget(file: OpenFile, discard: boolean): void {
+  private letGo(file: OpenFile, discard: boolean): void {
     const view = file.view.peek();
     if (view.kind === "text") view.document.close(discard);
     if (view.kind === "picture") URL.revokeObjectURL(view.address);
+    this.following.get(file)?.();
+    this.following.delete(file);
     clearTimeout(this.refreshTimers.get(file));
+  }
+
+  private forget(file: OpenFile, discard: boolean): void {
+    this.letGo(file, discard);
     const index = this.files.peek().indexOf(file);
     this.files.value = this.files.peek().filter((other) => other !== file);
     if (this.active.peek() === file) {
@@ -235,5 +295,5 @@ function problemView(error: unknown): FileView {
   if (code === "too-large") return { kind: "problem", message: words.tooLarge, download: true, retry: false };
   if (code === "not-found") return { kind: "problem", message: words.gone, download: false, retry: true };
   const message = words.failed(error instanceof Error ? error.message : String(error));
-  return { kind: "problem", message, download: false, retry: true };
+  return { kind: "problem", message, download: false, retry: true, offline: code === "offline" };
 }

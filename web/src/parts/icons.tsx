@@ -113,6 +113,8 @@ export const ClockIcon = line(
     <path d="M10 6v4.3l2.7 1.7" />
   </>,
 );
+export const HistoryIcon = line(<path d="M3.4 8.2A7 7 0 1 1 3 10.4M3 4v4.3h4.3M10 6v4.3l2.7 1.7" />);
+export const PauseIcon = line(<path d="M7 4.5v11M13 4.5v11" stroke-width="2.4" />);
 export const KeyboardIcon = line(
   <>
     <rect x="2.5" y="5" width="15" height="10" rx="1.8" />

@@ -1,4 +1,5 @@
 // What the menu of a row offers, and why it does not offer the rest.
+import { showHistory } from "../history/show-history";
 import type { MenuItem } from "../parts/menu";
 import { folderOf, isPython } from "../parts/paths";
 import { text } from "../text";
@@ -67,6 +68,7 @@ function fileMenu(row: Row, { operations, tree, open, run }: RowMenuPort): MenuI
     ...first,
     ...copiesOf(row, operations, tree),
     { label: words.download, action: download, testid: "menu-download" },
+    { label: words.history, action: () => showHistory(row.path), testid: "menu-history" },
     ...changes(row, operations),
   ];
 }
