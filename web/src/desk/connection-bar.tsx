@@ -47,7 +47,7 @@ export function SignInAgain({ desk }: { desk: Desk }) {
       desk.connection.retryNow();
       return;
     }
-    // Another person's desk: the drafts of this one are kept under their own name.
+    // Another person's desk: what this one typed is kept under their own name.
     desk.files.flush();
     location.reload();
   };

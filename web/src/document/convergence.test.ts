@@ -3,17 +3,20 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Page, pass } from "./fake-page";
 import { dice, FakeServer, FakeStore } from "./fake-server";
 
+// A machine with other work to do takes its time.
+vi.setConfig({ testTimeout: 120_000 });
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** Random typing on random lines: each word is typed once and must be there once. */
 async function turmoil(
   seed: number,
-  lines: number,
   forgets: boolean,
 ): Promise<{ server: FakeServer; pages: Page[]; clashes: number; typed: number }> {
   const roll = dice(seed);
-  const server = new FakeServer(Array.from({ length: lines }, (_, line) => `line ${line}`).join("\n"));
+  const server = new FakeServer(
+    Array.from({ length: forgets ? 300 : 30 }, (_, line) => `line ${line}`).join("\n"),
+  );
   const pages: Page[] = [];
   for (let name = 0; name < 3; name++)
     pages.push(await Page.open(server, new FakeStore(), () => 1 + roll(60)));
@@ -30,7 +33,10 @@ async function turmoil(
     if (!page) continue;
     const what = roll(40);
     if (what < 30) {
-      const line = page.document.content().line(1 + roll(page.document.content().lines));
+      const { lines } = page.document.content();
+      // Whom a server that forgot must put together by lines each type in a part of their own.
+      const part = forgets ? pages.indexOf(page) / 3 + 0.05 + roll(20) / 100 : roll(100) / 100;
+      const line = page.document.content().line(1 + Math.floor(part * lines));
       page.type(line.from, `<${seed}.${step}>\n`);
       typed++;
     } else if (what < 32) page.line.cut();
@@ -57,7 +63,7 @@ const words = (text: string): string[] => text.match(/<\d+\.\d+>/g) ?? [];
 const seeds = Array.from({ length: 25 }, (_, seed) => seed);
 
 test.each(seeds)("pages converge, nothing lost or doubled (%i)", async (seed) => {
-  const { server, pages, clashes, typed } = await turmoil(seed, 30, false);
+  const { server, pages, clashes, typed } = await turmoil(seed, false);
   const text = server.text.toString();
   for (const page of pages) {
     expect(page.document.text()).toBe(text);
@@ -70,16 +76,11 @@ test.each(seeds)("pages converge, nothing lost or doubled (%i)", async (seed) =>
   expect(words(text).length).toBe(typed);
 });
 
-test("with a server that forgets, too", async () => {
-  let unclashed = 0;
-  for (const seed of seeds) {
-    const { server, pages, clashes, typed } = await turmoil(seed + 1_000, 4_000, true);
-    const text = server.text.toString();
-    for (const page of pages) expect(page.document.text()).toBe(text);
-    if (clashes > 0) continue;
-    unclashed++;
-    expect(new Set(words(text)).size).toBe(typed);
-    expect(words(text).length).toBe(typed);
-  }
-  expect(unclashed).toBeGreaterThan(5);
+test.each(seeds)("with a server that forgets, too (%i)", async (seed) => {
+  const { server, pages, clashes, typed } = await turmoil(seed + 1_000, true);
+  const text = server.text.toString();
+  for (const page of pages) expect(page.document.text()).toBe(text);
+  expect(clashes).toBe(0);
+  expect(new Set(words(text)).size).toBe(typed);
+  expect(words(text).length).toBe(typed);
 });

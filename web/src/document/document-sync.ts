@@ -149,6 +149,7 @@ export class DocumentSync {
     this.awaiting = false;
     if (reply.updates && reply.document === this.replica.number) {
       this.updates(reply.revision - reply.updates.length, reply.updates);
+      this.replica.sent = 0;
     } else if (reply.text !== undefined) {
       this.adopt(reply, reply.text);
     }
@@ -265,6 +266,7 @@ export class DocumentSync {
   push(most: number): { count: number; pushed: Promise<Pushed> } {
     const { number, revision } = this.replica;
     const updates = batch(this.replica.pending, most);
+    this.replica.sent = updates.length;
     const pushed = this.server
       .request("document.push", { document: number, revision, updates })
       .then(
@@ -293,6 +295,8 @@ export class DocumentSync {
 
   private refused(error: unknown, revision: number): Pushed {
     const code = error instanceof RequestError ? error.code : "failed";
+    // Without an answer it is not known.
+    if (code !== "offline") this.replica.sent = 0;
     if (code === "conflict") {
       this.awaiting = this.replica.revision === revision;
       if (this.awaiting) this.expect(revision + 1);

@@ -71,12 +71,14 @@ export class Documents implements DocumentHome {
   }
 
   private async restore(path: string, edits: KeptEdits): Promise<SharedDocument | null> {
-    let reply: OpenReply | null = null;
+    let reply: OpenReply | "gone" | "away";
     try {
       reply = await this.open({ path, document: edits.document, revision: edits.revision });
     } catch (error) {
-      // Of a file that was deleted meanwhile this is all there is.
-      if (!(error instanceof RequestError) || error.code !== "not-found") throw error;
+      // Of a file that was deleted meanwhile, and while there is no line, this is all there is.
+      const code = error instanceof RequestError ? error.code : "failed";
+      if (code !== "not-found" && code !== "offline") throw error;
+      reply = code === "offline" ? "away" : "gone";
     }
     try {
       return this.add(new SharedDocument(this, path, reply, edits));
@@ -90,7 +92,7 @@ export class Documents implements DocumentHome {
   /** What a second page left of the same file, if it fits; else it waits for the next time. */
   private async absorb(document: SharedDocument, edits: KeptEdits): Promise<void> {
     const theirs = new Replica(edits.document, edits.revision, textOf(edits.base));
-    theirs.restore(decode(edits.updates, edits.base.length));
+    theirs.restore(decode(edits.updates, edits.base.length), edits.sent);
     const merged = merge(edits.base, theirs.shown.toString(), document.text());
     if (!merged.clean) return;
     document.replaceText(merged.mine);

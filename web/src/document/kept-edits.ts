@@ -13,6 +13,8 @@ export interface KeptEdits {
   revision: number;
   base: string;
   updates: SentUpdate[];
+  /** So many of them were pushed, without an answer. */
+  sent: number;
   /** What others have where it clashes with the updates: a person has not chosen yet. */
   clash?: string;
 }
@@ -128,7 +130,10 @@ export class EditStore implements EditKeeper {
 }
 
 const isStored = (value: unknown): value is Stored =>
-  isRecord(value) && typeof value.base === "string" && Array.isArray(value.updates);
+  isRecord(value) &&
+  typeof value.base === "string" &&
+  Array.isArray(value.updates) &&
+  typeof value.sent === "number";
 
 const ownerOf = (person: number, classSlug = ""): string => `${person}:${classSlug}${classSlug && ":"}`;
 

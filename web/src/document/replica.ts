@@ -2,7 +2,7 @@
 // is both together. Pure: no line, no clock, no screen. Positions of cursors are carried along.
 import { ChangeSet, Text } from "@codemirror/state";
 import type { Cursor } from "../protocol";
-import { difference, merge } from "./lines";
+import { difference, merge, type Merged } from "./lines";
 import type { Peer } from "./document";
 import { newClient, rebase, split, type Update } from "./updates";
 
@@ -21,6 +21,8 @@ export interface Received {
 export class Replica {
   shown: Text;
   pending: Update[] = [];
+  /** So many of the first pending ones are in a push that was not answered: the server has them all, or none. */
+  sent = 0;
   /** The name of what is typed from now on. */
   client = newClient();
   /** After a clash, the text as others have it, where nobody changed it since; else the server's own text. */
@@ -38,7 +40,8 @@ export class Replica {
   }
 
   /** Puts back what an earlier page left; `clash` is the other text where a person has not chosen yet. */
-  restore(pending: readonly Update[], clash?: string): void {
+  restore(pending: readonly Update[], sent: number, clash?: string): void {
+    this.sent = sent;
     if (clash !== undefined) this.clash = { theirs: clash, revision: this.revision };
     for (const update of pending) {
       this.shown = update.changes.apply(this.shown);
@@ -61,6 +64,7 @@ export class Replica {
     }
     this.recent.splice(0, this.recent.length - remembered);
     this.pending = pending;
+    this.sent = Math.max(0, this.sent - own);
     if (shown) {
       this.shown = shown.apply(this.shown);
       this.carry(shown);
@@ -90,6 +94,7 @@ export class Replica {
     // A new name: the old one's updates may be among those that the server had already.
     this.client = newClient();
     this.pending = (rest ? split(rest) : []).map((changes) => ({ client: this.client, changes }));
+    this.sent = 0;
     this.clash = merged.clean ? null : { theirs: merged.theirs, revision };
     if (shown) {
       this.shown = shown.apply(this.shown);
@@ -98,9 +103,17 @@ export class Replica {
     return { clean: merged.clean, shown };
   }
 
-  private carriedOver(text: string): { clean: boolean; mine: string; theirs: string } {
+  private carriedOver(text: string): Merged {
     if (this.pending.length === 0) return { clean: true, mine: text, theirs: text };
-    return merge(this.base.toString(), this.shown.toString(), text);
+    const [base, mine] = [this.base.toString(), this.shown.toString()];
+    const merged = merge(base, mine, text);
+    if (merged.clean || this.sent === 0) return merged;
+    // The push whose answer was lost may be in their text: then it is no change of theirs.
+    const reached = this.pending
+      .slice(0, this.sent)
+      .reduce((now, { changes }) => changes.apply(now), this.base);
+    const had = merge(base, reached.toString(), text);
+    return had.clean && had.mine === text ? merge(reached.toString(), mine, text) : merged;
   }
 
   /** What the other side of a clash is. */

@@ -53,20 +53,17 @@ export class SharedDocument implements OpenDocument, SyncObserver {
   private keepTimer: ReturnType<typeof setTimeout> | undefined;
   private cursorTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `reply` is what the server has: with `left`, since that; nothing where the file is gone. One of them is there. */
+  /** `reply` is what the server has: with `left`, since that; else why there is nothing but `left`. */
   constructor(
     private readonly home: DocumentHome,
     path: string,
-    reply: OpenReply | null,
+    reply: OpenReply | "gone" | "away",
     private left: KeptEdits | null,
   ) {
     this.path = signal(path);
-    this.replica = new Replica(
-      left?.document ?? reply?.document ?? 0,
-      left?.revision ?? reply?.revision ?? 0,
-      textOf(left?.base ?? reply?.text ?? ""),
-    );
-    if (left) this.replica.restore(decode(left.updates, this.replica.base.length), left.clash);
+    const known = left ?? (typeof reply === "string" ? null : { ...reply, base: reply.text });
+    this.replica = new Replica(known?.document ?? 0, known?.revision ?? 0, textOf(known?.base ?? ""));
+    if (left) this.replica.restore(decode(left.updates, this.replica.base.length), left.sent, left.clash);
     this.traffic = new DocumentSync(this.path, this.replica, home.server, home.open, this);
     const { writable, clash, gone } = this.traffic;
     this.writable = writable;
@@ -80,8 +77,9 @@ export class SharedDocument implements OpenDocument, SyncObserver {
     });
     this.status = computed<SaveStatus>(() => this.judge());
     this.changed();
-    if (reply) this.traffic.opened(reply);
-    else this.traffic.lostFile();
+    if (reply === "gone") this.traffic.lostFile();
+    else if (reply === "away") writable.value = true;
+    else this.traffic.opened(reply);
   }
 
   get number(): number {
@@ -312,6 +310,7 @@ export class SharedDocument implements OpenDocument, SyncObserver {
       revision,
       base: base.toString(),
       updates: pending.map(encode),
+      sent: this.replica.sent,
       ...(this.traffic.clash.peek() && { clash: this.replica.clashText() }),
     };
   }

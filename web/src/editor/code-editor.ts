@@ -1,11 +1,6 @@
 // The editor view: CodeMirror, told about one document, in a chunk of its own. It shows the document's text, reports edits
 // and shows edits that come from elsewhere; it saves nothing itself. Undo is a person's own: what others type is not in it.
-import {
-  autocompletion,
-  closeBrackets,
-  closeBracketsKeymap,
-  completionKeymap,
-} from "@codemirror/autocomplete";
+import { closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
 import {
   defaultKeymap,
   history,
@@ -17,13 +12,6 @@ import {
 } from "@codemirror/commands";
 import { python } from "@codemirror/lang-python";
 import { bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit } from "@codemirror/language";
-import {
-  gotoLine,
-  highlightSelectionMatches,
-  openSearchPanel,
-  search,
-  searchKeymap,
-} from "@codemirror/search";
 import {
   Annotation,
   Compartment,
@@ -71,12 +59,10 @@ export function createCodeEditor(
   document: OpenDocument,
   options: { label: string; wrap: boolean },
 ): CodeEditor {
-  const [wrapping, language, reading, labelling] = [
-    new Compartment(),
-    new Compartment(),
-    new Compartment(),
-    new Compartment(),
-  ];
+  const [wrapping, language, reading, labelling, later] = Array.from(
+    { length: 5 },
+    () => new Compartment(),
+  ) as [Compartment, Compartment, Compartment, Compartment, Compartment];
   const view = new EditorView({
     parent,
     state: EditorState.create({
@@ -89,6 +75,7 @@ export function createCodeEditor(
         reading.of([]),
         labelling.of(label(options.label)),
         reporting(document),
+        later.of([]),
         peers,
         theme,
         highlighting,
@@ -103,6 +90,11 @@ export function createCodeEditor(
     ),
     effect(() => view.dispatch({ effects: setPeers.of(document.peers.value) })),
   ];
+  import("./afterwards").then(
+    ({ afterwards }) => view.dispatch({ effects: later.reconfigure(afterwards) }),
+    // Without a line there is the browser's own search.
+    () => undefined,
+  );
   return {
     focus: () => view.focus(),
     setWrap: (wrap) => view.dispatch({ effects: wrapping.reconfigure(wrapped(wrap)) }),
@@ -153,22 +145,11 @@ const editing = (): Extension => [
   indentOnInput(),
   bracketMatching(),
   closeBrackets(),
-  // Names are suggested when asked for: a beginner learns by typing.
-  autocompletion({ activateOnTyping: false }),
   rectangularSelection(),
   crosshairCursor(),
   highlightActiveLine(),
-  highlightSelectionMatches(),
-  search({ top: true }),
   Prec.high(keymap.of(ownKeys)),
-  keymap.of([
-    ...closeBracketsKeymap,
-    ...defaultKeymap,
-    ...searchKeymap,
-    ...historyKeymap,
-    ...foldKeymap,
-    ...completionKeymap,
-  ]),
+  keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...foldKeymap]),
 ];
 
 /** Spaces to the next stop of four; a selection is indented as a whole. */
@@ -192,15 +173,7 @@ const indentWithSpaces: Command = (view) => {
   return true;
 };
 
-const openReplace: Command = (view) => {
-  openSearchPanel(view);
-  view.dom.querySelector<HTMLInputElement>(".cm-search [name=replace]")?.select();
-  return true;
-};
-
 const ownKeys = [
   { key: "Tab", run: indentWithSpaces, shift: indentLess },
   { key: "Mod-3", run: toggleComment },
-  { key: "Mod-h", run: openReplace, preventDefault: true },
-  { key: "Ctrl-g", run: gotoLine, preventDefault: true },
 ];

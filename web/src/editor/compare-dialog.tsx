@@ -22,7 +22,10 @@ export function CompareDialog({ document, onResolve, onClose }: CompareDialogPro
   useEffect(() => {
     let closed = false;
     const show = async () => {
-      const [other, { compare }] = await Promise.all([document.otherText(), import("./compare-view")]);
+      const [other, { compare }] = await Promise.all([
+        document.otherText(),
+        import("./text-part").then(({ loadComparison }) => loadComparison()),
+      ]);
       if (closed || !host.current) return;
       if (other === null) return setGone(true);
       const path = document.path.peek();

@@ -100,7 +100,7 @@ function TextView({ desk, document, shown, label }: TextViewProps) {
   useEffect(() => {
     let made: CodeEditor | null = null;
     let gone = false;
-    import("./code-editor").then(
+    import("./text-part").then(
       ({ createCodeEditor }) => {
         if (gone || !host.current) return;
         made = createCodeEditor(host.current, document, { label, wrap });

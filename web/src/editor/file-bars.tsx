@@ -126,24 +126,26 @@ function ConflictBar({ desk, file, document, conflict }: ConflictBarProps) {
     );
   }
   return (
-    <div class="bar warning" role="alert" data-testid="conflict-bar">
-      <span>{conflict === "clash" ? words.clashBar : words.diskBar}</span>
-      <button class="small" data-testid="compare" onClick={() => setComparing(true)}>
-        {words.compare}
-      </button>
-      <KeepButton label={words.keepMine} why={words.keepMineWhy} onClick={() => void resolve("mine")} />
-      <button
-        class="small"
-        title={words.takeTheirsWhy}
-        data-testid="take-theirs"
-        onClick={() => void resolve("theirs")}
-      >
-        {words.takeTheirs}
-      </button>
+    <>
+      <div class="bar warning" role="alert" data-testid="conflict-bar">
+        <span>{conflict === "clash" ? words.clashBar : words.diskBar}</span>
+        <button class="small" data-testid="compare" onClick={() => setComparing(true)}>
+          {words.compare}
+        </button>
+        <KeepButton label={words.keepMine} why={words.keepMineWhy} onClick={() => void resolve("mine")} />
+        <button
+          class="small"
+          title={words.takeTheirsWhy}
+          data-testid="take-theirs"
+          onClick={() => void resolve("theirs")}
+        >
+          {words.takeTheirs}
+        </button>
+      </div>
       {comparing && (
         <CompareDialog document={document} onResolve={resolve} onClose={() => setComparing(false)} />
       )}
-    </div>
+    </>
   );
 }
 

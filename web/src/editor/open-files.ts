@@ -204,8 +204,6 @@ export class OpenFiles {
   }
 
   private async readText(file: OpenFile): Promise<FileView> {
-    // Whoever opens a text will look at it: both parts come together.
-    void import("./code-editor").catch(() => undefined);
     const documents = await this.loadDocuments();
     const document = await documents.openPath(file.path.peek());
     this.following.set(
@@ -218,7 +216,7 @@ export class OpenFiles {
   }
 
   private loadDocuments(): Promise<Documents> {
-    this.documents ??= import("../document/documents").then(({ documentsOf }) =>
+    this.documents ??= import("./text-part").then(({ documentsOf }) =>
       documentsOf(this.connection, this.classSlug, this.person),
     );
     // Without a line the part of the page may not come: the next one asks again.

@@ -10,7 +10,7 @@ import { nameOf } from "../parts/paths";
 import type { Mark } from "../protocol";
 import { text } from "../text";
 import { FileHistory } from "./history";
-import { endOf, momentAt, momentsOf, placeOf, type Moment, type StepSize } from "./past";
+import { endOf, momentsOf, placeOf, type Moment, type StepSize } from "./past";
 import { PastView } from "./past-view";
 
 const words = text.history;
@@ -25,10 +25,7 @@ interface HistoryDialogProps {
 export function HistoryDialog({ desk, path, onClose }: HistoryDialogProps) {
   const host = useRef<HTMLDivElement>(null);
   const history = useMemo(() => {
-    const titleOf = (revision: number): string => {
-      const moments = made.moments.peek();
-      return momentWords(moments[momentAt(moments, revision)]);
-    };
+    const titleOf = (revision: number): string => titleAt(made, revision);
     const made: FileHistory = new FileHistory(desk.connection, path, titleOf, words.nowTitle);
     return made;
   }, [desk, path]);
@@ -65,7 +62,6 @@ export function HistoryDialog({ desk, path, onClose }: HistoryDialogProps) {
 
 function Controls({ history }: { history: FileHistory }) {
   const moments = history.moments.value;
-  const index = history.index.value;
   const playing = history.playing.value;
   const place = placeOf(moments, history.revision.value);
   return (
@@ -101,7 +97,7 @@ function Controls({ history }: { history: FileHistory }) {
         >
           <ChevronIcon />
         </button>
-        <Slider history={history} moments={moments} index={index} place={place} />
+        <Slider history={history} moments={moments} place={place} />
       </div>
       <div class="history-line">
         <strong
@@ -133,11 +129,10 @@ function Controls({ history }: { history: FileHistory }) {
 interface SliderProps {
   history: FileHistory;
   moments: readonly Moment[];
-  index: number;
   place: number;
 }
 
-function Slider({ history, moments, index, place }: SliderProps) {
+function Slider({ history, moments, place }: SliderProps) {
   const marks = history.past.value?.marks ?? [];
   return (
     <div class="history-slider">
@@ -148,7 +143,7 @@ function Slider({ history, moments, index, place }: SliderProps) {
         step="any"
         value={place * Math.max(1, moments.length - 1)}
         aria-label={words.when}
-        aria-valuetext={momentWords(moments[index])}
+        aria-valuetext={titleAt(history, history.revision.value)}
         data-testid="history-slider"
         onInput={(event) => history.goToMoment(Math.round(Number(event.currentTarget.value)))}
         onKeyDown={(event) => {
@@ -305,8 +300,16 @@ function copyByHand(then: string): boolean {
 function shownWords(history: FileHistory): string {
   const step = history.played.value;
   if (step) return words.moment(step.time, step.name);
+  return titleAt(history, history.revision.value);
+}
+
+/** A moment, or a run within one. */
+function titleAt(history: FileHistory, revision: number): string {
   const moments = history.moments.value;
-  return momentWords(moments[history.index.value]);
+  const moment = moments.find((one) => one.revision >= revision);
+  const mark = history.past.value?.marks.find((one) => one.revision === revision);
+  if (mark && moment?.revision !== revision) return words.moment(mark.time, runWords(mark));
+  return momentWords(moment);
 }
 
 function momentWords(moment: Moment | undefined): string {

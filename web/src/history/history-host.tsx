@@ -13,7 +13,8 @@ export function HistoryHost({ desk }: { desk: Desk }) {
   const path = shownHistory.value;
   useEffect(() => {
     if (path === null || panel.peek()) return;
-    import("./history-dialog").then(
+    const loaded = import("../editor/text-part").then(({ loadHistory }) => loadHistory());
+    loaded.then(
       ({ HistoryDialog: Panel }) => (panel.value = Panel),
       () => {
         shownHistory.value = null;

@@ -100,6 +100,8 @@ export class FileHistory {
   }
 
   pause(): void {
+    // The server may not have the text in the middle of a step; here it is.
+    if (this.playback) this.texts.set(this.revision.peek(), this.text());
     this.playback?.stop();
     this.playback = null;
     this.playing.value = false;

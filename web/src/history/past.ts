@@ -72,8 +72,9 @@ export function placeOf(moments: readonly Moment[], revision: number): number {
 export type RunEnd = "error" | "fine" | "stopped" | "limit" | null;
 
 export function endOf({ reason, exit }: Mark): RunEnd {
-  if (reason === undefined) return null;
-  if (reason === "stopped" || reason === "killed" || reason === "closed") return "stopped";
+  // Closed at its prompt: nothing is known of how the program itself ended.
+  if (reason === undefined || reason === "closed") return null;
+  if (reason === "stopped" || reason === "killed") return "stopped";
   if (reason.endsWith("-limit")) return "limit";
   if (reason === "failed") return "error";
   return exit === undefined || exit === 0 ? "fine" : "error";
