@@ -99,17 +99,17 @@ export class School {
   }
 
   /** A page of somebody's own browser, signed in. */
-  async join(name) {
-    const desk = await this.visit();
+  async join(name, address = this.address) {
+    const desk = await this.visit(address);
     await desk.signIn(name);
     return desk;
   }
 
-  async visit() {
+  async visit(address = this.address) {
     const context = await this.browser.newContext({ acceptDownloads: true, viewport: { width: 1280, height: 800 } });
     context.setDefaultTimeout(patience);
     const page = await context.newPage();
-    await page.goto(this.address);
+    await page.goto(address);
     return new Desk(page);
   }
 }
@@ -165,6 +165,29 @@ export class Desk {
     await this.part("editor").locator(".cm-content").click();
     await this.page.keyboard.press("Control+A");
     await this.page.keyboard.insertText(text);
+  }
+
+  /** Types where the cursor is to be: at the end of the text, or of its first line. */
+  async typeAt(key, text) {
+    await this.part("editor").locator(".cm-content").focus();
+    await this.page.keyboard.press(key);
+    await this.page.keyboard.type(text);
+  }
+
+  /** Opens a file from the tree and waits for its text. */
+  async openFile(path, text = "") {
+    await this.row(path).click();
+    await this.part("editor").locator(".cm-content").waitFor();
+    await this.reads(text);
+  }
+
+  /** Waits until the editor shows a text, anywhere in it. */
+  async reads(text) {
+    let now = "";
+    const found = async () => (now = await this.written()).includes(text);
+    await until(found, `${JSON.stringify(text)} in the editor`).catch((error) => {
+      throw new Error(`${error.message}; it shows ${JSON.stringify(now)}`);
+    });
   }
 
   async written() {
