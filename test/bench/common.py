@@ -44,12 +44,12 @@ def serve(people, options):
     return school.start()
 
 
-def serve_many(count, options, *settings):
+def serve_many(count, options, *settings, below="/var/tmp"):
     """A server with `count` people, pupil-0 …, and a session of each. Written into the database before it starts, since
     a thousand passwords take a while."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    school = School(settings=[DEFAULT_POOL, *settings, *(f"--{setting}" for setting in options.set)])
+    school = School(settings=[DEFAULT_POOL, *settings, *(f"--{setting}" for setting in options.set)], below=below)
     school.carrel("class", "add", CLASS, "--title", "Measured", "--data", school.data)
     school.add_person("model")
     now, sessions = int(time.time() * 1000), []

@@ -79,10 +79,10 @@ def command_line(pid):
 
 
 class School:
-    def __init__(self, run_as=None, settings=()):
+    def __init__(self, run_as=None, settings=(), below="/var/tmp"):
         self.run_as = run_as
         self.settings = list(settings)
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="carrel-test-", dir="/var/tmp"))
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="carrel-test-", dir=below))
         self.directory.chmod(0o755)
         self.data = self.directory / "data"
         self.log_path = self.directory / "log"
