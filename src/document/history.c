@@ -164,7 +164,8 @@ struct past {
         struct past_update *updates;
         size_t count, capacity;
         size_t bytes;
-        int64_t until; /* the newest revision that may be condensed */
+        int64_t until;   /* the newest revision that may be condensed */
+        int64_t written; /* and the newest that the past may begin with */
 };
 
 static void past_finish(struct past *past) {
@@ -321,7 +322,11 @@ static int new_beginning(struct store *store, int64_t document, int64_t until, i
 static int set_beginning(struct store *store, int64_t document, int64_t revision, const struct text *text,
                          struct error *error) {
         statement_scoped statement = NULL;
-        int r = store_prepare(store, "update document set base = $2, base_text = $3 where id = $1", &statement, error);
+        int r = store_prepare(store,
+                              "update document set base = $2, base_text = $3, "
+                              "kept_text = case when kept < $2 then $3 else kept_text end, "
+                              "kept = case when kept < $2 then $2 else kept end where id = $1",
+                              &statement, error);
         if (r < 0)
                 return r;
         statement_bind_integer(statement, 1, document);
@@ -366,6 +371,7 @@ static int load_past(struct store *store, int64_t document, struct past *past, s
         int64_t fine = statement_integer(statement, 2) - HISTORY_FINE;
         statement_finish(steal_pointer(&statement));
         past->until = written < fine ? written : fine;
+        past->written = written;
         r = journal_updates(store, document, kept, add_to_past, past, error);
         if (r >= 0 && past->count > 0)
                 past->until = past->updates[past->count - 1].revision;
@@ -375,16 +381,16 @@ static int load_past(struct store *store, int64_t document, struct past *past, s
 static int condense(struct store *store, int64_t document, struct past *past, struct error *error) {
         text_scoped text = NULL;
         int r = load_past(store, document, past, error);
-        if (r < 0 || past->count == 0)
-                return r;
-        r = journal_text(store, document, past->until, &text, error);
-        if (r == 0)
+        if (r == 0 && past->count > 0)
+                r = journal_text(store, document, past->until, &text, error);
+        if (r == 0 && past->count > 0)
                 r = journal_keep(store, document, past->until, text, error);
         if (r == 0)
                 r = join_minutes(past, error);
         if (r == 0)
                 r = write_back(store, document, past, error);
-        return r < 0 ? r : begin_later(store, document, past->until, error);
+        /* Large pastes fill the bounds with updates that are all new. */
+        return r < 0 ? r : begin_later(store, document, past->written, error);
 }
 
 int history_condense(struct store *store, int64_t document, struct error *error) {

@@ -17,7 +17,7 @@ struct entry {
         bool is_new;
         struct text *before, *after; /* owned */
         char **changes;              /* owned, as many as updates: JSON */
-        size_t count;
+        size_t count, bytes;
 };
 
 enum note_kind { NOTE_WRITTEN, NOTE_MOVED, NOTE_RUN, NOTE_RUN_ENDED };
@@ -97,7 +97,9 @@ static int take_update(struct entry *entry, const json_t *update, struct error *
                 return error_say(error, -r, "the changes do not fit the text");
         text_unreference(entry->after);
         entry->after = steal_pointer(&next);
-        entry->changes[entry->count++] = stored_form(change);
+        char *changes = stored_form(change);
+        entry->changes[entry->count++] = changes;
+        entry->bytes += strlen(changes);
         return 0;
 }
 
@@ -206,6 +208,9 @@ static void store_work(void *context) {
 
 /* Condensing the past, now and then, beside everything else. */
 
+/* So many bytes count as one update more: what is pasted must not grow far beyond the bounds until the next time. */
+enum { CONDENSE_BYTES = HISTORY_BYTES / DOCUMENT_CONDENSE_EVERY };
+
 struct condensing {
         struct store *store;
         int64_t document;
@@ -263,7 +268,7 @@ static void entry_stored(struct entry *entry) {
         struct submission *submission = entry->submission;
         document->journaled = true;
         document->revision += (int64_t) entry->count;
-        document->since_condensed += (unsigned) entry->count;
+        document->since_condensed += (unsigned) entry->count + (unsigned) (entry->bytes / CONDENSE_BYTES);
         text_unreference(document->text);
         document->text = text_reference(entry->after);
         document_remember(document);
