@@ -98,12 +98,18 @@ class Editor {
     socket.onmessage = ({ data }) => {
       if (socket === this.socket && typeof data === "string") this.take(JSON.parse(data));
     };
-    socket.onerror = () => {};
-    socket.onclose = () => {
+    // One that never came to be may tell of an error alone, or of nothing.
+    socket.onerror = socket.onclose = () => {
       if (socket !== this.socket) return;
+      this.socket = null;
       this.gone();
       if (!this.leaving) setTimeout(() => this.connect(), 20 + this.random.below(200));
     };
+    setTimeout(() => {
+      if (socket.readyState !== WebSocket.CONNECTING) return;
+      socket.onclose();
+      socket.close();
+    }, 5000);
   }
 
   gone() {
@@ -120,7 +126,6 @@ class Editor {
     const { socket } = this;
     this.socket = null;
     this.gone();
-    socket.onclose = null;
     socket.close();
     setTimeout(() => this.connect(), this.random.below(given.away));
   }
@@ -217,7 +222,7 @@ class Editor {
   }
 
   takeDisk({ disk }) {
-    if ((disk !== "conflict" && disk !== "deleted") || this.document.editors[0] !== this) return;
+    if ((disk !== "conflict" && disk !== "deleted") || this.document.editors.find((each) => each.open) !== this) return;
     this.resolve(disk === "conflict" && this.random.one() < 0.5);
   }
 
