@@ -240,7 +240,7 @@ export const text = {
     took: "The other text is shown. Undo brings yours back.",
     compareTitle: (name: string) => `Two versions of “${name}”`,
     compareHint:
-      "Lines that differ are marked. The arrows take single changes over; your side can be edited.",
+      "Lines that differ are marked. Single changes can be taken over, and your text edited, before you keep it.",
     otherGone: "The other text cannot be shown: the file is gone, or no longer text.",
     other: "The other",
     mine: "Mine",
@@ -268,7 +268,8 @@ export const text = {
       `+${inserted.toLocaleString("en")} −${deleted.toLocaleString("en")}`,
     moments: "Sessions and runs",
     session: (from: number, to: number, names: string) => `${dayAndTime(from)} – ${timeOfDay(to)}, ${names}`,
-    run: (time: number, name: string, end: string) => `${timeOfDay(time)} run by ${name}${end && `, ${end}`}`,
+    runBy: (name: string, end: string) => `run by ${name}${end && `, ${end}`}`,
+    run: (time: number, how: string) => `${timeOfDay(time)} ${how}`,
     runEnds: {
       error: "ended with an error",
       fine: "ended without an error",

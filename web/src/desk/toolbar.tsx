@@ -112,7 +112,7 @@ function HistoryButton({ desk }: { desk: Desk }) {
   if (!document) return null;
   return (
     <button
-      class="quiet square"
+      class="quiet square only-wide"
       aria-label={text.history.button}
       title={text.history.button}
       data-testid="history"

@@ -35,10 +35,7 @@ export function compare(parent: HTMLElement, options: Options): Comparison {
 }
 
 function sideBySide(parent: HTMLElement, { path, left, right, editable }: Options): Comparison {
-  const titles = document.createElement("div");
-  titles.className = "comparison-titles";
-  titles.append(...[left, right].map(titled));
-  parent.replaceChildren(titles);
+  parent.replaceChildren(titlesOf(left, right));
   const view = new MergeView({
     parent,
     a: { doc: left.text, extensions: extensions(path, left.title, false) },
@@ -57,7 +54,9 @@ function sideBySide(parent: HTMLElement, { path, left, right, editable }: Option
 }
 
 function unified(parent: HTMLElement, { path, left, right, editable }: Options): Comparison {
-  parent.replaceChildren();
+  parent.replaceChildren(
+    titlesOf({ ...left, title: `− ${left.title}` }, { ...right, title: `+ ${right.title}` }),
+  );
   const view = new EditorView({
     parent,
     state: EditorState.create({
@@ -66,7 +65,7 @@ function unified(parent: HTMLElement, { path, left, right, editable }: Options):
         extensions(path, right.title, editable),
         unifiedMergeView({
           original: left.text,
-          mergeControls: editable,
+          mergeControls: editable && mergeControl,
           collapseUnchanged: { margin: 4, minSize: 8 },
           diffConfig: { scanLimit: 2_000, timeout: 500 },
         }),
@@ -79,10 +78,29 @@ function unified(parent: HTMLElement, { path, left, right, editable }: Options):
   };
 }
 
+function titlesOf(...sides: Side[]): HTMLElement {
+  const titles = document.createElement("div");
+  titles.className = "comparison-titles";
+  titles.append(...sides.map(titled));
+  return titles;
+}
+
 function titled({ title }: Side): HTMLElement {
   const element = document.createElement("span");
   element.textContent = title;
   return element;
+}
+
+/** Of one change: mine stays, or the other is taken over. */
+function mergeControl(type: "accept" | "reject", action: (event: MouseEvent) => void): HTMLElement {
+  const button = document.createElement("button");
+  button.className = "take-over";
+  button.textContent = type === "accept" ? text.save.keepMine : text.save.takeTheirs;
+  button.addEventListener("mousedown", action);
+  button.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") button.dispatchEvent(new MouseEvent("mousedown"));
+  });
+  return button;
 }
 
 function revertControl(): HTMLElement {

@@ -308,7 +308,7 @@ function titleAt(history: FileHistory, revision: number): string {
   const moments = history.moments.value;
   const moment = moments.find((one) => one.revision >= revision);
   const mark = history.past.value?.marks.find((one) => one.revision === revision);
-  if (mark && moment?.revision !== revision) return words.moment(mark.time, runWords(mark));
+  if (mark && moment?.revision !== revision) return words.moment(mark.time, runHow(mark));
   return momentWords(moment);
 }
 
@@ -320,7 +320,9 @@ function momentWords(moment: Moment | undefined): string {
 const sessionWords = ({ start, end, names, inserted, deleted }: Moment): string =>
   `${words.session(start, end, names.join(", "))} ${words.typed(inserted, deleted)}`;
 
-function runWords(mark: Mark): string {
+const runWords = (mark: Mark): string => words.run(mark.time, runHow(mark));
+
+function runHow(mark: Mark): string {
   const end = endOf(mark);
-  return words.run(mark.time, mark.name, end === null ? "" : words.runEnds[end]);
+  return words.runBy(mark.name, end === null ? "" : words.runEnds[end]);
 }
