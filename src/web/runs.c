@@ -77,6 +77,8 @@ static const struct person *runner_of(const struct request *request) {
 
 static int pack_arguments(const struct request *request, struct buffer *arguments, uint16_t *ret_count) {
         const json_t *list = json_object_get(request->message, "arguments");
+        if (json_array_size(list) > UINT16_MAX)
+                return -E2BIG;
         for (size_t i = 0; i < json_array_size(list); i++) {
                 const char *argument = json_string_value(json_array_get(list, i));
                 if (buffer_append(arguments, argument, strlen(argument) + 1) < 0)

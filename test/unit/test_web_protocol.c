@@ -137,7 +137,7 @@ static void test_maxima(void **state) {
 /* A small frame must not become a large tree. */
 static void test_many_values(void **state) {
         (void) state;
-        enum { MANY = 100000 };
+        enum { MANY = PROTOCOL_VALUES_MAXIMUM };
         static char text[2 * MANY + 100];
         char *at = text + sprintf(text, "{\"type\":\"run.start\",\"id\":1,\"rows\":1,\"columns\":1,\"arguments\":[0");
         for (size_t i = 0; i < MANY; i++)
