@@ -72,6 +72,21 @@ test("typed offline, reloaded, and there again", async () => {
   expect(page.store.records.size).toBe(0);
 });
 
+test("typed offline, closed, and opened again in the same page", async () => {
+  const server = new FakeServer("start\n");
+  const page = await Page.open(server);
+  page.line.cut();
+  page.append("offline\n");
+  page.document.close(false);
+  await pass(200);
+  page.line.restore();
+  const again = page.documents.openPath(path);
+  await pass(500);
+  expect((await again).text()).toBe("start\noffline\n");
+  expect(server.text.toString()).toBe("start\noffline\n");
+  expect(page.store.records.size).toBe(0);
+});
+
 test("a reload while an answer is under way doubles nothing, even where the push arrives late", async () => {
   const server = new FakeServer("");
   const page = await Page.open(server, new FakeStore(), () => 30);

@@ -16,6 +16,7 @@ type DocumentEvent = Extract<keyof Events, `document.${string}`>;
 /** The keeper of a page's edits, which also knows what earlier pages left. */
 export interface Keeper extends EditKeeper {
   claim(client: string): void;
+  release(client: string): void;
   left(path?: string): Promise<KeptEdits[]>;
 }
 
@@ -128,6 +129,7 @@ export class Documents implements DocumentHome {
 
   closed(document: SharedDocument): void {
     this.documents.delete(document);
+    this.keeper.release(document.record);
   }
 
   private on<Name extends DocumentEvent>(

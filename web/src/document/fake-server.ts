@@ -3,7 +3,8 @@ import { signal } from "@preact/signals";
 import { ChangeSet, Text } from "@codemirror/state";
 import { RequestError, type Connection, type ConnectionState } from "../connection/connection";
 import type { Code, DocumentState, Events, Update } from "../protocol";
-import type { EditKeeper, KeptEdits } from "./kept-edits";
+import type { Keeper } from "./documents";
+import type { KeptEdits } from "./kept-edits";
 
 /** The same numbers for the same seed. */
 export function dice(seed: number): (below: number) => number {
@@ -237,12 +238,13 @@ export class FakeLine implements Pick<Connection, "request" | "tell" | "state" |
 export class FakeStore {
   readonly records = new Map<string, KeptEdits>();
 
-  keeper(): EditKeeper & { claim(client: string): void; left(path?: string): Promise<KeptEdits[]> } {
+  keeper(): Keeper {
     const { records } = this;
     const mine = new Set<string>();
     return {
       available: true,
       claim: (client) => void mine.add(client),
+      release: (client) => void mine.delete(client),
       put: (edits) => {
         records.set(edits.client, structuredClone(edits));
         return Promise.resolve(true);

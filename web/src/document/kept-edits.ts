@@ -66,6 +66,11 @@ export class EditStore implements EditKeeper {
     this.mine.add(client);
   }
 
+  /** The document is closed: what it left is for whoever opens the file next. */
+  release(client: string): void {
+    this.mine.delete(client);
+  }
+
   async put(edits: KeptEdits): Promise<boolean> {
     const size = edits.base.length + edits.updates.length * 64;
     const stored: Stored = {
