@@ -271,7 +271,8 @@ static void entry_stored(struct entry *entry) {
         document->since_condensed += (unsigned) entry->count + (unsigned) (entry->bytes / CONDENSE_BYTES);
         text_unreference(document->text);
         document->text = text_reference(entry->after);
-        document_remember(document);
+        const json_t *last = json_array_get(submission->updates, entry->count - 1);
+        document_remember(document, json_string_value(json_object_get(last, "client")));
         tell_viewers(document, submission);
         if (submission->disk_text)
                 file_is_known(document, submission);

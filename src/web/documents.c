@@ -76,6 +76,12 @@ static void waiters_answer(struct document *document, struct waiter_list *list, 
         }
 }
 
+static void version_text_finish(struct version_text *version) {
+        text_unreference(version->text);
+        free(version->client);
+        *version = (struct version_text){ 0 };
+}
+
 static void document_free(void *context) {
         struct document *document = context;
         struct viewer *viewer;
@@ -89,7 +95,7 @@ static void document_free(void *context) {
                 submission_free(submission);
         }
         for (size_t i = 0; i < DOCUMENT_RECENT; i++)
-                text_unreference(document->recent[i].text);
+                version_text_finish(&document->recent[i]);
         text_unreference(document->text);
         text_unreference(document->written_text);
         text_unreference(document->write_text);
@@ -129,7 +135,7 @@ void document_loaded(struct document *document, int result) {
         if (result < 0)
                 forget(document);
         else
-                document_remember(document);
+                document_remember(document, NULL);
         waiters_answer(document, &document->waiting_load, result);
         if (result < 0)
                 loop_defer(document->documents->server->loop, document_free, document);
@@ -166,15 +172,17 @@ bool documents_stopping(struct documents *documents) {
 
 /* Texts */
 
-void document_remember(struct document *document) {
+void document_remember(struct document *document, const char *client) {
         struct version_text *slot = &document->recent[document->revision % DOCUMENT_RECENT];
-        text_unreference(slot->text);
-        *slot = (struct version_text){ .revision = document->revision, .text = text_reference(document->text) };
+        version_text_finish(slot);
+        *slot = (struct version_text){ .revision = document->revision,
+                                       .text = text_reference(document->text),
+                                       .client = client ? duplicate_string(client) : NULL };
 }
 
-struct text *document_text_at(const struct document *document, int64_t revision) {
+const struct version_text *document_text_at(const struct document *document, int64_t revision) {
         const struct version_text *slot = &document->recent[revision % DOCUMENT_RECENT];
-        return slot->text && slot->revision == revision ? slot->text : NULL;
+        return slot->text && slot->revision == revision ? slot : NULL;
 }
 
 void document_stored(struct document *document) {
@@ -361,13 +369,17 @@ static bool same_tree(const struct tree *one, const struct tree *other) {
 }
 
 static void run_stored(struct document *document, struct request *request, int result) {
-        int64_t revision = request_integer(request, "revision");
-        const struct text *text = result < 0 ? NULL : document_text_at(document, revision);
-        if (!text) {
+        const struct version_text *version =
+                result < 0 ? NULL : document_text_at(document, request_integer(request, "revision"));
+        const char *client = request_string(request, "client");
+        /* Somebody else's update may have made the revision that the page expected its own to make. */
+        if (version && client && (!version->client || strcmp(version->client, client) != 0))
+                version = NULL;
+        if (!version) {
                 request_fail(request, "conflict", "revision", "The text is not what it was; run it again.");
                 return;
         }
-        request->fd = document_source(document, text);
+        request->fd = document_source(document, version->text);
         if (request->fd < 0) {
                 request_fail_errno(request, -request->fd, document->path);
                 return;

@@ -67,6 +67,7 @@ STAILQ_HEAD(waiter_list, waiter);
 struct version_text {
         int64_t revision;
         struct text *text; /* owned; NULL: free */
+        char *client;      /* owned: of the update that made it; NULL: the text was loaded */
 };
 
 /* What is done with the file: one thing at a time. */
@@ -147,8 +148,10 @@ void document_set_disk(struct document *document, enum disk_state disk, const ch
 void document_loaded(struct document *document, int result);
 /* What was submitted has been stored or refused: those who waited for that go on, once nothing is under way. */
 void document_stored(struct document *document);
-void document_remember(struct document *document);
-struct text *document_text_at(const struct document *document, int64_t revision); /* borrowed; NULL: too old */
+/* `client`: the word of the update that made the revision, or NULL. */
+void document_remember(struct document *document, const char *client);
+/* NULL: too old. */
+const struct version_text *document_text_at(const struct document *document, int64_t revision);
 
 /* document_commit.c */
 /* Takes it over; its request is answered in the end. */

@@ -358,6 +358,18 @@ def test_run_runs_what_is_shown(school, ada, name):
     assert [(mark["revision"], mark["name"]) for mark in marks] == [(at, "ada")]
 
 
+def test_run_runs_nobody_elses_update(ada, teacher, name):
+    """Push and run are sent in one breath. Another's update makes the revision that was expected: it is not run."""
+    ada.save(name, "print('first')\n")
+    editor, other = Editor(ada, name), Editor(teacher, f"{ada.folder}/{name}")
+    other.edit(7, 12, "other")
+    fields = {"path": editor.path, "document": editor.id, "revision": 1, "columns": 80, "rows": 24}
+    assert ada.refused("run.start", client=editor.client, **fields) == "conflict"
+    run = ada.start(editor.path, document=editor.id, revision=1, client=other.client)
+    run.expect("other")
+    run.close()
+
+
 def test_a_moved_file_keeps_its_page_and_its_past(school, ada, name):
     ada.request("folder.create", path=f"{ada.folder}/old")
     ada.save(f"old/{name}", "1")

@@ -263,7 +263,7 @@ export class DocumentSync {
   }
 
   /** Pushes at most so many of the pending updates, and at least one; only when ready. */
-  push(most: number): { count: number; pushed: Promise<Pushed> } {
+  push(most: number): { updates: readonly SentUpdate[]; pushed: Promise<Pushed> } {
     const { number, revision } = this.replica;
     const updates = batch(this.replica.pending, most);
     this.replica.sent = updates.length;
@@ -280,7 +280,12 @@ export class DocumentSync {
         return result;
       });
     this.pushing = pushed;
-    return { count: updates.length, pushed };
+    return { updates, pushed };
+  }
+
+  /** When no push is under way. */
+  async settled(): Promise<void> {
+    await this.pushing;
   }
 
   private accepted(number: number, revision: number, count: number): Pushed {

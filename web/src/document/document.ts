@@ -37,6 +37,8 @@ export interface ShownChange {
 export interface RunSource {
   document: number;
   revision: number;
+  /** Of the update that makes this revision, where it is being pushed: somebody else's could take its place. */
+  client?: string;
 }
 
 export interface OpenDocument {
@@ -63,14 +65,8 @@ export interface OpenDocument {
   sync(): Promise<boolean>;
   /** Writes the file itself, too. */
   save(): Promise<boolean>;
-  /**
-   * Calls `start` with the revision of the text that is shown now. Where it turns out that something else was started,
-   * `undo` ends that and it is started again.
-   */
-  run<Result>(
-    start: (source: RunSource) => Promise<Result>,
-    undo: (result: Result) => Promise<unknown>,
-  ): Promise<Result>;
+  /** Calls `start` with the revision of the text that is shown now; again where that could not be had. */
+  run<Result>(start: (source: RunSource) => Promise<Result>): Promise<Result>;
   /** The other text of a conflict; nothing where there is none. */
   otherText(): Promise<string | null>;
   resolve(choice: "mine" | "theirs"): Promise<void>;

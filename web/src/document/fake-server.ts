@@ -21,6 +21,7 @@ interface Request {
   path?: string;
   document?: number;
   revision?: number;
+  client?: string;
   updates?: Update[];
   text?: string;
   disk?: boolean;
@@ -140,8 +141,9 @@ export class FakeServer {
     }
   }
 
-  private run({ document, revision }: Request): object {
-    if (document !== this.number || revision !== this.revision)
+  private run({ document, revision, client }: Request): object {
+    const otherClient = client !== undefined && this.log.at(-1)?.client !== client;
+    if (document !== this.number || revision !== this.revision || otherClient)
       throw new RequestError("conflict", "not that text");
     this.runs.push(this.text.toString());
     return { run: this.runs.length };

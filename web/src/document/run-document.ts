@@ -2,16 +2,14 @@
 // the same breath. Whatever is typed afterwards does not matter to it.
 import { RequestError } from "../connection/connection";
 import type { RunSource } from "./document";
-import type { DocumentSync, Goal, Pushed } from "./document-sync";
+import type { DocumentSync, Goal } from "./document-sync";
 
 const tries = 3;
 
-/** `undo` ends a run that turned out to be of something else. */
 export async function runDocument<Result>(
   sync: DocumentSync,
   alone: () => boolean,
   start: (source: RunSource) => Promise<Result>,
-  undo: (result: Result) => Promise<unknown>,
 ): Promise<Result> {
   const goal: Goal = { left: sync.replica.pending.length, done: () => undefined };
   sync.goals.add(goal);
@@ -20,20 +18,12 @@ export async function runDocument<Result>(
     for (let left = tries; ; left--) {
       const source = await pushAll(sync, goal, alone);
       if (!source) continue;
-      const { revision, pushed } = source;
-      const [push, run] = await Promise.allSettled([
-        pushed,
-        start({ document: sync.replica.number, revision }),
-      ]);
-      const accepted = push.status === "fulfilled" && push.value === "accepted";
-      if (run.status === "rejected") {
-        const outdated = run.reason instanceof RequestError && run.reason.code === "conflict";
-        if (!outdated || left <= 1) throw run.reason;
-      } else if (accepted) {
-        return run.value;
-      } else {
-        // Somebody else's update took that revision: what runs is not what was shown.
-        await undo(run.value);
+      try {
+        return await start({ document: sync.replica.number, ...source });
+      } catch (error) {
+        // Somebody else's update took that revision.
+        if (!(error instanceof RequestError) || error.code !== "conflict" || left <= 1) throw error;
+        await sync.settled();
       }
     }
   } finally {
@@ -47,16 +37,18 @@ async function pushAll(
   sync: DocumentSync,
   goal: Goal,
   alone: () => boolean,
-): Promise<{ revision: number; pushed: Promise<Pushed> } | null> {
+): Promise<{ revision: number; client?: string } | null> {
   await sync.whenReady();
   while (goal.left > 0) {
     const { revision } = sync.replica;
     const wanted = goal.left;
-    const { count, pushed } = sync.push(wanted);
+    const { updates, pushed } = sync.push(wanted);
+    const client = updates.at(-1)?.client;
     // Alone, the push will be taken and its revision is known: the run can follow at once.
-    if (count === wanted && alone()) return { revision: revision + count, pushed };
+    if (updates.length === wanted && client !== undefined && alone())
+      return { revision: revision + wanted, client };
     if ((await pushed) !== "accepted") return null;
     await sync.whenReady();
   }
-  return { revision: sync.replica.revision, pushed: Promise.resolve("accepted") };
+  return { revision: sync.replica.revision };
 }

@@ -127,11 +127,8 @@ export class SharedDocument implements OpenDocument, SyncObserver {
     }
   }
 
-  run<Result>(
-    start: (source: RunSource) => Promise<Result>,
-    undo: (result: Result) => Promise<unknown>,
-  ): Promise<Result> {
-    return runDocument(this.traffic, () => this.peers.peek().length === 0, start, undo);
+  run<Result>(start: (source: RunSource) => Promise<Result>): Promise<Result> {
+    return runDocument(this.traffic, () => this.peers.peek().length === 0, start);
   }
 
   async otherText(): Promise<string | null> {

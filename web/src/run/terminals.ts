@@ -83,10 +83,7 @@ export class Terminals {
   async startDocument(document: OpenDocument): Promise<void> {
     const path = document.path.peek();
     await this.start(path, (fields) =>
-      document.run(
-        (source) => this.connection.request("run.start", { path, ...source, ...fields }),
-        ({ run }) => this.connection.request("run.close", { run: run.run }).catch(() => undefined),
-      ),
+      document.run((source) => this.connection.request("run.start", { path, ...source, ...fields })),
     );
   }
 
