@@ -53,7 +53,7 @@ enum {
         PAUSE_MILLISECONDS = 20,
 
         /* Workers */
-        WORKERS_MAXIMUM = 512,
+        WORKERS_MAXIMUM = 1536,
         WORKER_IDLE_MILLISECONDS = 600000,
         WORKER_WAITING = 256, /* requests that wait for one to be opened */
 
