@@ -23,6 +23,7 @@ enum {
 
         WRITE_DELAY = 800, /* milliseconds */
         WRITE_LATEST = 5000,
+        WRITE_SPREAD = 3000, /* at most so much earlier than that, each document another time */
         WRITE_RETRY = 5000,
         DOCUMENT_LINGER = 30000,
         RECOVER_AT_ONCE = 256,
