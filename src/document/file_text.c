@@ -42,7 +42,7 @@ int file_text_read(const void *bytes, size_t size, struct text **ret_text, struc
 
 static void append(struct buffer *bytes, const void *more, size_t size) {
         if (size == 0)
-                return; /* a buffer without room for anything is NULL */
+                return;                           /* a buffer without room for anything is NULL */
         uint8_t *room = buffer_room(bytes, size); /* no limit: never NULL */
         memcpy(room, more, size);
         buffer_grown(bytes, size);

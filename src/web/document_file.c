@@ -525,7 +525,8 @@ void document_update_stored(struct document *document) {
             document->revision == document->written)
                 return;
         uint64_t now = now_milliseconds();
-        /* A class begins to type at one moment: their files must not all be written at one moment too, each five seconds. */
+        /* A class begins to type at one moment: their files must not all be written at one moment too, each five
+         * seconds. */
         if (!document->unwritten_since)
                 document->unwritten_since = now - (uint64_t) document->id % WRITE_SPREAD;
         if (document->disk == DISK_SAVED)

@@ -108,7 +108,8 @@ static void test_new_lines_in_a_large_file(void **state) {
 
 static void test_no_text(void **state) {
         (void) state;
-        static const char *const none[] = { "\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80", MARK "\xe4\r\n", "a\r\n\xff\r\n" };
+        static const char *const none[] = { "\xff",     "a\xc3",         "\xed\xa0\x80",
+                                            "\xc0\x80", MARK "\xe4\r\n", "a\r\n\xff\r\n" };
         for (size_t i = 0; i < array_length(none); i++) {
                 struct text *text = NULL;
                 struct file_form form;

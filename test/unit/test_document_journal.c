@@ -1,4 +1,5 @@
-/* The journal and the past that comes of it: without gaps, exact at every revision that is kept, and of bounded size. */
+/* The journal and the past that comes of it: without gaps, exact at every revision that is kept, and of bounded size.
+ */
 #include "../../src/document/document.h"
 #include "test_document.h"
 #include "test_folder.h"
@@ -160,7 +161,8 @@ static int replay(void *context, const struct journal_update *update, struct err
 
 static size_t assert_past(struct fixture *fixture) {
         struct error error;
-        int64_t base = ask(fixture->store, "select base from document"), kept = ask(fixture->store, "select kept from document");
+        int64_t base = ask(fixture->store, "select base from document"),
+                kept = ask(fixture->store, "select kept from document");
         struct replayed replayed = { .fixture = fixture, .revision = base };
         assert_true(base <= kept && kept <= ask(fixture->store, "select written from document"));
         assert_int_equal(journal_text(fixture->store, DOCUMENT, base, &replayed.text, &error), 0);
@@ -168,7 +170,8 @@ static size_t assert_past(struct fixture *fixture) {
         assert_int_equal(journal_updates(fixture->store, DOCUMENT, base, replay, &replayed, &error), 0);
         assert_int_equal(replayed.revision, fixture->revision);
         text_unreference(replayed.text);
-        for (int64_t revision = fixture->revision; revision >= base && revision > fixture->revision - HISTORY_FINE; revision -= 97) {
+        for (int64_t revision = fixture->revision; revision >= base && revision > fixture->revision - HISTORY_FINE;
+             revision -= 97) {
                 text_scoped text = NULL;
                 assert_int_equal(journal_text(fixture->store, DOCUMENT, revision, &text, &error), 0);
                 assert_true(text_equal(text, fixture->texts[revision]));
@@ -302,7 +305,8 @@ static void test_condensing_joins_minutes(void **state) {
         /* Two thousand updates of two people, of 17 minutes: fewer than one of four stays. */
         assert_true(count >= HISTORY_FINE && count < HISTORY_FINE + 2 * HISTORY_FINE / 2);
         assert_int_equal(ask(fixture->store, "select max(steps) > 1 from document_update"), 1);
-        assert_int_equal(ask(fixture->store, "select count(*) from document_update where steps > 1 and revision > 2000"), 0);
+        assert_int_equal(
+                ask(fixture->store, "select count(*) from document_update where steps > 1 and revision > 2000"), 0);
         assert_int_equal(ask(fixture->store, "select sum(steps) from document_update"), fixture->revision);
         /* Again changes nothing; more typing, more of it. */
         condense(fixture);
