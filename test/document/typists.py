@@ -22,11 +22,11 @@ INITIAL = "# shared\n\ndef main():\n    print('🐍')\n"
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--edits", type=int, default=int(os.environ.get("CARREL_TYPING_EDITS", 3000)))
+    parser.add_argument("--edits", type=int, default=int(os.environ.get("CARREL_TYPING_EDITS", 8000)))
     parser.add_argument("--documents", type=int, default=3)
     parser.add_argument("--seed", type=int, default=int(os.environ.get("CARREL_TYPING_SEED", time.time())))
     parser.add_argument("--delay", type=int, default=40, help="milliseconds between two edits of one editor, at most")
-    parser.add_argument("--kill", type=float, default=5, help="seconds between two kills, about")
+    parser.add_argument("--kill", type=float, default=2, help="seconds between two kills, about")
     return parser.parse_args()
 
 
@@ -118,6 +118,8 @@ def main():
     with School().open(School.enrol_everybody) as school:
         result = type_and_check(school, options)
     problems = result.pop("problems")
+    if result["kills"] == 0 or result["outside"] == 0:
+        problems.append("it was over before anybody killed the server or wrote into a file")
     for problem in problems:
         print(f"LOST: {problem}")
     print(f"typing: {json.dumps(result)}; {time.monotonic() - started:.0f} s")
