@@ -34,12 +34,12 @@ static bool same_minute(int64_t one, int64_t other) {
 }
 
 static struct history_span *add_span(struct history *history) {
+        if (!history->spans)
+                history->spans = reallocate_array(NULL, HISTORY_SPANS, sizeof *history->spans);
         if (history->span_count == HISTORY_SPANS) {
                 memmove(history->spans, history->spans + 1, (HISTORY_SPANS - 1) * sizeof *history->spans);
                 history->span_count--;
         }
-        if (!history->spans)
-                history->spans = reallocate_array(NULL, HISTORY_SPANS, sizeof *history->spans);
         return &history->spans[history->span_count++];
 }
 

@@ -4,8 +4,8 @@
  * Every update stays for a while as it was typed. Later it is condensed, so that a document's past has a bounded size
  * and a year of it is still worth looking at: HISTORY_FINE updates stay as they are; before them, what one person typed
  * within one minute becomes one update (but for revisions that were run: they stay to be had exactly); and where the
- * whole has more than HISTORY_UPDATES updates or HISTORY_BYTES of changes, its oldest part becomes the text that it
- * begins with. docs/documents.md tells people the same.
+ * whole has more than HISTORY_UPDATES updates or HISTORY_BYTES of changes (large pastes), its oldest part becomes the
+ * text that it begins with, also what is younger than that. docs/documents.md tells people the same.
  *
  * Any thread.
  */
@@ -19,8 +19,7 @@ enum {
         HISTORY_FINE = 1000,
         HISTORY_UPDATES = 10000,
         HISTORY_BYTES = 4 << 20,
-        HISTORY_SESSION_MILLISECONDS = 30 * 60 * 1000, /* a pause that ends a span */
-        HISTORY_SPANS = 2000,                          /* told at once: the newest */
+        HISTORY_SPANS = 2000, /* told at once: the newest */
         HISTORY_MARKS = 500,
 };
 

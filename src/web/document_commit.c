@@ -115,11 +115,24 @@ static int take_updates(struct entry *entry, const json_t *updates, struct error
         return 0;
 }
 
+/* A person has chosen what the file holds. Whoever typed in that moment did not unchoose it: the difference is taken of
+ * the text as it is now. */
+static void choose_again(struct document *document, struct submission *submission) {
+        if (submission->revision == document->revision)
+                return;
+        change_scoped change = difference_between(document->text, submission->disk_text);
+        json_decref(submission->updates);
+        submission->updates = json_pack("[{s:s, s:o}]", "client", "disk", "changes", change_to_json(change));
+        submission->revision = document->revision;
+}
+
 /* False: it was refused. */
 static bool make_entry(struct document *document, struct submission *submission, struct entry *ret_entry) {
         struct error error;
         struct entry entry = { .document = document, .is_new = !document->journaled };
         size_t limit = protocol_maximum(document->documents->server->protocol, "text");
+        if (submission->disk_text && submission->request)
+                choose_again(document, submission);
         if (submission->revision != document->revision) {
                 refuse_of(document, submission, "conflict", "Somebody else typed at the same moment.");
                 return false;

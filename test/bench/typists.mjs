@@ -1,4 +1,4 @@
-// Typists for typists.py: raw sockets and frames by hand, so that what is measured is the server. Its argument is a JSON
+// Typists for typing_.py: raw sockets and frames by hand, so that what is measured is the server. Its argument is a JSON
 // object; it says "ready" when everybody's file is open, measures after a line on its standard input, and ends with one
 // JSON object. A time is from the moment when a key was to be pressed, whether or not the client was late.
 import { connect } from "node:net";

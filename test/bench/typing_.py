@@ -1,4 +1,4 @@
-"""Typing: from a key to the answer that it is on the disk, for 1,000 typists; memory, processor and database of it."""
+"""From a key to the answer that it is on the disk, for 1,000 typists; memory, processor and database of it."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def measure(way, count, seconds, options, below="/var/tmp"):
 def main():
     options = arguments(__doc__)
     count, seconds = (250, 6) if options.quick else (1000, 30)
-    results = Results("typists")
+    results = Results("typing")
     disk = measure("push", count, seconds, options)
     memory = measure("push", count, seconds, options, below="/dev/shm")
     whole = measure("put", count, seconds, options)
