@@ -50,6 +50,8 @@
           "files and folders in one person's folder in a class; 0: any number") \
         X(trash_days, "trash.days", NUMBER, "30", "1..3650", \
           "how long what was deleted can be restored, where its room is not needed before") \
+        X(history_days, "history.days", NUMBER, "365", "0..36500", \
+          "how long the past of a file is kept that nobody types into; 0: for ever") \
         X(limits_open_files, "limits.open-files", NUMBER, "256", "32..100000", \
           "files that a program has open at once") \
         X(limits_idle, "limits.idle", DURATION, "10min", "0s..30d", \

@@ -402,3 +402,31 @@ int history_condense(struct store *store, int64_t document, struct error *error)
         past_finish(&past);
         return r < 0 ? r : transaction_commit(&transaction, error);
 }
+
+/* Forgetting */
+
+int history_forget(struct store *store, int64_t before, struct error *error) {
+#define OLD                                                                                                            \
+        "(select id from document where revision = written and created < $1 and not exists "                           \
+        "(select 1 from document_update where document = id and time >= $1))"
+        static const char *const statements[] = {
+                "delete from document_mark where document in " OLD,
+                "delete from document_update where document in " OLD,
+                "delete from document where id in " OLD,
+        };
+#undef OLD
+        transaction_scoped transaction = { 0 };
+        int r = transaction_begin(store, &transaction, error);
+        for (size_t i = 0; r >= 0 && i < array_length(statements); i++) {
+                statement_scoped statement = NULL;
+                r = store_prepare(store, statements[i], &statement, error);
+                if (r < 0)
+                        break;
+                statement_bind_integer(statement, 1, before);
+                r = statement_run(statement, error);
+        }
+        int forgotten = r;
+        if (r >= 0)
+                r = transaction_commit(&transaction, error);
+        return r < 0 ? r : forgotten;
+}

@@ -55,6 +55,10 @@ int history_mark(struct store *store, int64_t document, const struct history_mar
                  struct error *error) must_check;
 int history_mark_ended(struct store *store, int64_t run, int reason, int status, struct error *error) must_check;
 
+/* Forgets documents into which nobody typed since `before` (milliseconds) and whose file holds all: the file is what is
+ * left of them. None of them may be open. How many, or -errno. */
+int history_forget(struct store *store, int64_t before, struct error *error) must_check;
+
 /* Condenses what is older than the newest HISTORY_FINE updates and was not looked at before, none of it newer than what
  * the file has. A transaction of its own. */
 int history_condense(struct store *store, int64_t document, struct error *error) must_check;

@@ -444,8 +444,23 @@ static void load_roster(struct recovery *recovery, int row) {
                 log_failure(LOG_WARNING, "document.not-recovered", &error, "path", recovery->rows[row].path);
 }
 
+/* Before anything is open. */
+static void forget_old(struct recovery *recovery) {
+        const struct server *server = recovery->documents->server;
+        int64_t days = (int64_t) server->options->settings->history_days, day = INT64_C(24) * 60 * 60 * 1000;
+        struct error error;
+        if (days == 0 || recovery->after > 0)
+                return;
+        int count = history_forget(server->store, wall_milliseconds() - days * day, &error);
+        if (count < 0)
+                log_failure(LOG_WARNING, "document.not-forgotten", &error);
+        else if (count > 0)
+                log_event(LOG_INFO, "document.forgotten", "count", log_number(count), NULL);
+}
+
 static void recover_work(void *context) {
         struct recovery *recovery = context;
+        forget_old(recovery);
         recovery->count = journal_unwritten(recovery->documents->server->store, recovery->after, recovery->rows,
                                             RECOVER_AT_ONCE, &recovery->error);
         for (int i = 0; i < recovery->count; i++)

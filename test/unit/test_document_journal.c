@@ -392,6 +392,25 @@ static void test_bounded_bytes(void **state) {
         assert_true(ask(fixture->store, "select sum(length(changes)) from document_update") <= HISTORY_BYTES);
 }
 
+/* A file into which nobody types any more is what is left of its document; one that is behind is none yet. */
+static void test_forgetting(void **state) {
+        struct fixture *fixture = *state;
+        struct error error;
+        add_document(fixture, "Local/ada/a.py", "x");
+        type_many(fixture, 20, MINUTE);
+        mark(fixture, 3, 7);
+        int64_t after = wall_milliseconds() + 1;
+        after = fixture->time >= after ? fixture->time + 1 : after;
+        assert_int_equal(history_forget(fixture->store, after, &error), 0);
+        written(fixture, fixture->revision);
+        assert_int_equal(history_forget(fixture->store, fixture->time, &error), 0);
+        assert_int_equal(ask(fixture->store, "select count(*) from document_update"), 20);
+        assert_int_equal(history_forget(fixture->store, after, &error), 1);
+        assert_int_equal(ask(fixture->store, "select count(*) from document"), 0);
+        assert_int_equal(ask(fixture->store, "select count(*) from document_update"), 0);
+        assert_int_equal(ask(fixture->store, "select count(*) from document_mark"), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_revisions_have_no_gap, setup, teardown),
@@ -405,6 +424,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_what_was_run_stays, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_bounded_number, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bounded_bytes, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_forgetting, setup, teardown),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
