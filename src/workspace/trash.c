@@ -83,6 +83,15 @@ static int open_trash(const struct tree *tree, const char *path, bool made) {
         return tree_open_shut(folder, trash_name);
 }
 
+/* A trash that holds nothing is not there: who lists the folder in a program is not to wonder what it is. */
+static void remove_empty(const struct tree *tree, const char *path) {
+        char part[PATH_BYTES];
+        tree_part_of(tree, path, part);
+        fd_scoped folder = open_beneath(tree->fd, part, O_RDONLY | O_DIRECTORY, MOUNTS_REFUSED);
+        if (folder >= 0)
+                (void) unlinkat(folder, trash_name, AT_REMOVEDIR); /* mostly it does hold something */
+}
+
 static void read_ids(int trash, struct ids *ids) {
         struct folder_reader reader;
         const struct dirent64 *entry;
@@ -300,6 +309,7 @@ int tree_trash_restore(const struct tree *tree, const char *path, const char *id
         if (fsync(parent) < 0 || fsync(folder) < 0)
                 return -errno;
         (void) tree_delete_below(trash, id); /* else it is swept */
+        remove_empty(tree, path);
         return 0;
 }
 
@@ -327,7 +337,10 @@ int tree_trash_delete(const struct tree *tree, const char *path, const char *id)
         if (trash < 0)
                 return trash == -ENOENT && !*id ? 0 : trash;
         result = *id ? delete_for_good(trash, id) : empty(trash);
-        return result < 0 || fsync(trash) == 0 ? result : -errno;
+        if (result == 0 && fsync(trash) < 0)
+                result = -errno;
+        remove_empty(tree, path);
+        return result;
 }
 
 /* Of all parts of the tree */
@@ -408,5 +421,6 @@ void tree_trash_expire(const struct tree *tree) {
                         if (is_over(tree, trash, ids.names[id]))
                                 (void) delete_for_good(trash, ids.names[id]);
                 sweep_temporaries(trash);
+                remove_empty(tree, part);
         }
 }

@@ -26,11 +26,11 @@ MAY_HAVE = {
     "web": [*STREAMS, *LOOP, CHANNEL, r"/store/carrel\.db(-wal|-shm)?"],
     "worker": [*STREAMS, CHANNEL, "{data}/files/.*"],
     "zygote": [*STREAMS, CHANNEL],
-    "keeper": [CHANNEL],
+    "keeper": [CHANNEL, "anon_inode:seccomp notify"],
     "parked": [TERMINAL, CHANNEL, r"anon_inode:\[?landlock-ruleset\]?"],
     "program": [TERMINAL],
 }
-HOW_MANY = {"worker": 5, "zygote": 4, "keeper": 1, "program": 3}
+HOW_MANY = {"worker": 5, "zygote": 4, "keeper": 2, "program": 3}
 
 
 def name_of(pid):

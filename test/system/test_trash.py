@@ -74,7 +74,7 @@ def test_a_teacher_deletes_from_the_lecture_notes(teacher, ada):
     trash = teacher.request("entry.delete", path="Lecture Notes/wrong.md")["trash"]
     assert ada.refused("trash.list", path="Lecture Notes") == "forbidden"
     assert ada.refused("trash.restore", path="Lecture Notes", trash=trash) == "forbidden"
-    assert [item["path"] for item in items(teacher, "Lecture Notes")] == ["Lecture Notes/wrong.md"]
+    assert items(teacher, "Lecture Notes")[0]["path"] == "Lecture Notes/wrong.md"
     assert items(teacher, "Tests") == []
     with pytest.raises(Refused):
         teacher.request("trash.list", path="Local")
@@ -92,3 +92,17 @@ def test_a_program_throws_the_trash_away(ada):
     assert ada.refused("entry.delete", path=f"{ada.folder}/b.py") == "not-found"
     ada.request("entry.delete", path=f"{ada.folder}/b.py", forever=True)
     ada.run("import os\nos.unlink('.carrel-trash')\nprint('tidy')").expect("tidy")
+
+
+def test_an_empty_trash_is_not_there(school, ada):
+    """A program that lists its folder is not to show what nobody put there."""
+    trash = school.data / "files" / "demo" / ada.folder / ".carrel-trash"
+    ada.request("trash.delete", path=ada.folder)
+    ada.save("a.py", "x")
+    name = ada.request("entry.delete", path=f"{ada.folder}/a.py")["trash"]
+    assert trash.is_dir()
+    ada.request("trash.restore", path=ada.folder, trash=name)
+    assert not trash.exists()
+    ada.request("entry.delete", path=f"{ada.folder}/a.py")
+    ada.request("trash.delete", path=ada.folder)
+    assert not trash.exists()
