@@ -48,7 +48,7 @@ def measure(way, count, seconds, options, below="/var/tmp"):
             "rate": RATE,
             "seconds": seconds,
         }
-        command = [node, str(pathlib.Path(__file__).with_suffix(".mjs")), json.dumps(given)]
+        command = [node, str(pathlib.Path(__file__).with_name("typists.mjs")), json.dumps(given)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as typists:
             assert typists.stdout.readline() == "ready\n", "the typists did not begin"
             used, stored = server.seconds(), server.database()
