@@ -15,7 +15,7 @@ def weigh(school):
 
 def main():
     options = arguments(__doc__)
-    sizes = [1000] if options.quick else [1000, 9000]
+    sizes = [1000] if options.quick else [1000, 10000]
     limits = ["--web.connections=20000", "--web.connections-address=20000", "--pool.maximum=8"]
     school, sessions = serve_many(sizes[-1] // PAGES_EACH, options, *limits)
     results = Results("pages")
