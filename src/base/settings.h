@@ -60,6 +60,10 @@
           "programs that one account runs at once") \
         X(limits_cpu_weight, "limits.cpu-weight", NUMBER, "100", "1..10000", \
           "a program's share of the processor against others', of 100") \
+        X(memory_reserve, "memory.reserve", BYTES, "256MB", "0B..1048576GB", \
+          "where less memory than this is free, idle programs are ended, the longest idle first; 0B: never") \
+        X(memory_idle, "memory.idle", DURATION, "2min", "1s..30d", \
+          "how long nothing has happened in a program that may be ended for that") \
         X(repl_after, "repl.after", CHOICE, "always", "never|always|not-after-errors", \
           "whether a script that is over leaves its interpreter for questions") \
         X(pool_size, "pool.size", NUMBER, "8", "0..1000", \

@@ -83,6 +83,8 @@ static int role_supervisor(int argc, char **argv, const struct settings *setting
                         .imports = settings->python_imports,
                         .pool = settings->pool_size,
                         .pool_maximum = settings->pool_maximum,
+                        .memory_reserve = settings->memory_reserve,
+                        .memory_idle = settings->memory_idle,
                         .generation = settings->pool_generation,
                         .scrollback = settings->scrollback,
                         .environments = settings->environments_running,

@@ -272,6 +272,8 @@ int engine_create(struct loop *loop, const struct engine_options *options, struc
         struct engine *engine = allocate(sizeof *engine);
         *engine = (struct engine){ .loop = loop, .options = *options };
         engine->group_timer = loop_timer(loop, on_group_timer, engine);
+        engine->scarce_timer = loop_timer(loop, on_scarce, engine);
+        timer_set(engine->scarce_timer, 0);
         int result = groups_open(&engine->groups, error);
         if (result == 0)
                 result = environments_start(engine, error);
@@ -310,6 +312,7 @@ void engine_destroy(struct engine *engine) {
         }
         environments_finish(engine);
         timer_remove(engine->group_timer);
+        timer_remove(engine->scarce_timer);
         groups_close(engine->groups);
         free(engine);
 }

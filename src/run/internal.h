@@ -70,6 +70,8 @@ struct run {
         uint64_t cpu_seen, cpu_at_input; /* milliseconds */
         uint64_t asked_at;               /* microseconds: when its program was asked for */
         bool idle_warned;
+        uint64_t active_at;    /* when something was typed, printed or computed last */
+        uint64_t scarce_until; /* warned that memory is scarce: then it ends; 0: it is not */
 
         /* Limits that are counted here */
         bool busy;                  /* computed when it was last looked at: it takes part in its owner's share */
@@ -190,7 +192,7 @@ struct engine {
         struct run_limits usual_limits;   /* of the program that was started last; memory 0: none was yet */
         uint64_t next_id;
         struct engine_counters counters;
-        struct timer *group_timer;
+        struct timer *group_timer, *scarce_timer;
         struct dying_group *dying_groups;
 };
 
@@ -243,6 +245,11 @@ struct environment *environment_choose(struct engine *engine, const struct run_r
 struct environment *environment_find(struct engine *engine, const char *name); /* NULL: too many are known */
 void environment_forked(struct environment *environment);                      /* one sandbox more */
 void environment_hangs(struct environment *environment); /* its zygote does not answer: it is replaced */
+
+/* scarce.c */
+loop_function on_scarce;
+/* What the kernel could give without paging anything out; 0: it does not say. */
+uint64_t available_bytes(void);
 
 /* pool.c */
 void pool_init(struct environment *environment);

@@ -144,7 +144,8 @@ void limits_explain(const struct run *run, char *text, size_t size) {
                 break;
         case REASON_IDLE:
                 duration_to_text(limits->idle_milliseconds, amount);
-                snprintf(text, size, "The program was ended because nothing happened in it for %s.", amount);
+                if (!*text) /* else memory was scarce */
+                        snprintf(text, size, "The program was ended because nothing happened in it for %s.", amount);
                 break;
         case REASON_KILLED:
                 snprintf(text, size, "The program did not end when it was interrupted, so it was killed.");

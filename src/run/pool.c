@@ -10,7 +10,6 @@
 #include "internal.h"
 #include "../base/log.h"
 
-#include <fcntl.h>
 
 enum {
         AT_ONCE = 4,            /* sandboxes being made at the same time ahead of need, in a quiet moment */
@@ -49,18 +48,6 @@ void pool_forget(struct environment *environment) {
 void pool_begin(struct environment *environment) {
         look_at_all(environment->engine);
         pool_refill(environment, 0);
-}
-
-/* What the kernel could give without paging anything out. */
-static uint64_t available_bytes(void) {
-        char text[1024];
-        fd_scoped fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-        ssize_t size = fd < 0 ? -1 : read_fully(fd, text, sizeof text - 1);
-        if (size <= 0)
-                return 0;
-        text[size] = '\0';
-        const char *line = strstr(text, "MemAvailable:");
-        return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024 : 0;
 }
 
 static void remember(struct environment *environment, size_t wanted) {

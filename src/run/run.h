@@ -14,6 +14,7 @@
  *   terminal.c    bytes: program → scrollback → viewers, and back; who is too slow slows the program, never the server
  *   scrollback.c  the last megabyte of a run's output, addressed by offset
  *   sample.c      what is seen from outside: processor time, whether it waits for a line
+ *   scarce.c      idle runs give way where memory is scarce
  *   limits.c      the limits that the kernel does not keep by itself, and the sentences for all
  *   network.c     the way to the hosts that a run's class may reach, where it has some
  *   metrics.c     what is counted, as text
@@ -49,6 +50,8 @@ struct engine_options {
         const char *imports;       /* of the plain environment: names, separated by commas */
         size_t pool;               /* parked runs to hold ready, at least */
         size_t pool_maximum;       /* and at most */
+        uint64_t memory_reserve;   /* bytes below which idle runs give way; 0: never */
+        uint64_t memory_idle;      /* milliseconds after which a run is idle, in that */
         size_t generation;         /* forks after which a zygote is replaced; 0: never for that */
         size_t scrollback;         /* bytes a run */
         size_t environments;       /* beside the plain one, with a zygote at the same time; 0: there are no others */

@@ -171,6 +171,8 @@ void sample_input(struct run *run) {
 /* Idle: nothing typed, printed or computed. */
 
 void sample_activity(struct run *run) {
+        run->active_at = now_milliseconds();
+        run->scarce_until = 0;
         if (run->limits.idle_milliseconds == 0 || run->id == 0)
                 return;
         run->idle_warned = false;

@@ -169,6 +169,28 @@ def test_memory_of_several_processes(enter):
     assert info["reason"] == "memory-limit" and "200 MB" in info["explanation"]
 
 
+def scarce(words):
+    return School(settings=["--memory.reserve", "1048576GB", *words]).open(enrol)
+
+
+def test_memory_is_scarce():
+    """More is to be kept free than the machine has: what nobody uses gives way, the longest idle first, and a key keeps."""
+    with scarce(["--memory.idle", "4s"]) as school:
+        ada, ben = school.person("ada", "demo"), school.person("ben", "demo")
+        idle, used = ada.start(), ben.start()
+        idle.expect(">>> ")
+        used.expect(">>> ")
+        idle.expect("memory runs low", timeout=30)
+        used.expect("Press a key", timeout=30)
+        used.type("1 + 1\r")
+        info = idle.wait_end(timeout=60)
+        assert info["reason"] == "idle" and "memory ran low" in info["explanation"]
+        assert used.info["state"] == "repl"
+        used.close()
+        for person in (ada, ben):
+            person.disconnect()
+
+
 def test_idle(enter):
     info = enter("idle").run("input('? ')").wait_end(timeout=20)
     assert info["reason"] == "idle" and "2 seconds" in info["explanation"]
