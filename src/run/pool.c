@@ -10,7 +10,6 @@
 #include "internal.h"
 #include "../base/log.h"
 
-
 enum {
         AT_ONCE = 4,            /* sandboxes being made at the same time ahead of need, in a quiet moment */
         DELAY = 20,             /* milliseconds after a start */
