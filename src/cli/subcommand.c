@@ -65,7 +65,10 @@ int context_open(struct command_context *context, enum database_use use, struct 
         if (r >= 0)
                 r = store_open_data(data, &context->store, error);
         if (r == -EACCES)
-                return error_prefix(error, "run this as root, or as the user who serves");
+                return error_prefix(error, getuid() == 0
+                                                   ? "the user uid.service cannot come there (each folder above must "
+                                                     "let others through: chmod o+x), or choose another --data"
+                                                   : "run this as root, or as the user who serves");
         if (r >= 0)
                 r = account_start(&context->settings, error);
         return r;
