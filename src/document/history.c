@@ -215,13 +215,6 @@ static bool joins(const struct past_update *first, const struct past_update *nex
         return !first->run && first->account == next->account && same_minute(first->time, next->time);
 }
 
-static char *text_of(const struct change *change) {
-        struct buffer text = { 0 };
-        if (change_write(change, &text) < 0 || buffer_append(&text, "", 1) < 0)
-                abort(); /* there is no limit */
-        return (char *) text.bytes;
-}
-
 /* `next` becomes what both did. */
 static int join(struct past_update *first, struct past_update *next, struct error *error) {
         change_scoped one = NULL;
@@ -235,7 +228,7 @@ static int join(struct past_update *first, struct past_update *next, struct erro
         if (r < 0)
                 return error_say(error, -r, "two updates of the journal do not fit together");
         free(next->changes);
-        next->changes = text_of(both);
+        next->changes = journal_change_text(both);
         next->steps += first->steps;
         next->changed = true;
         free(steal_pointer(&first->changes)); /* it is to be deleted */

@@ -11,6 +11,13 @@ int64_t journal_new_id(void) {
         return (int64_t) id;
 }
 
+char *journal_change_text(const struct change *change) {
+        struct buffer text = { 0 };
+        if (change_write(change, &text) < 0 || buffer_append(&text, "", 1) < 0)
+                abort(); /* there is no limit */
+        return (char *) text.bytes;
+}
+
 int journal_change(const char *changes, struct change **ret_change, struct error *error) {
         json_error_t problem;
         json_t *json = json_loads(changes, JSON_ALLOW_NUL, &problem);

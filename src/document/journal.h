@@ -32,7 +32,8 @@ struct journal_update {
         const char *changes; /* JSON */
 };
 
-/* The stored form of a change, as a change. */
+/* A change's stored form (the caller's to free), and that as a change again. */
+char *journal_change_text(const struct change *change);
 int journal_change(const char *changes, struct change **ret_change, struct error *error) must_check;
 
 /* A number for a new document. */

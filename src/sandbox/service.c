@@ -150,6 +150,20 @@ static int become(uid_t uid, struct error *error) {
         return 0;
 }
 
+/* Of a process that faces outsiders: no core dumps, the service's uid, no capability, and no way back. */
+static int give_up_rights(const struct sandbox_host *host, uid_t service_uid, struct error *error) {
+        int result = forbid_core_dumps(error);
+        if (result == 0)
+                result = keep_capabilities(CAPABILITY(SETUID) | CAPABILITY(SETGID), 0, error);
+        if (result == 0 && host->root)
+                result = become(service_uid, error);
+        if (result == 0)
+                result = drop_capabilities(error);
+        if (result == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
+                result = error_set(error, errno, "closing the process to others");
+        return result;
+}
+
 int sandbox_confine_web(const struct sandbox_host *host, uid_t service_uid, int store_fd, struct error *error) {
         fd_scoped store = store_fd;
         if (host->root && service_uid == 0)
@@ -167,15 +181,7 @@ int sandbox_confine_web(const struct sandbox_host *host, uid_t service_uid, int 
         if (result == 0)
                 result = build_store_root(error);
         if (result == 0)
-                result = forbid_core_dumps(error);
-        if (result == 0)
-                result = keep_capabilities(CAPABILITY(SETUID) | CAPABILITY(SETGID), 0, error);
-        if (result == 0 && host->root)
-                result = become(service_uid, error);
-        if (result == 0)
-                result = drop_capabilities(error);
-        if (result == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
-                result = error_set(error, errno, "closing the process to others");
+                result = give_up_rights(host, service_uid, error);
         if (result == 0)
                 result = enter_landlock(error);
         return result < 0 ? result : service_filter_web(error);
@@ -208,15 +214,7 @@ int sandbox_confine_gate(const struct sandbox_host *host, uid_t service_uid, con
                 return error_say(error, EPERM, "a gate never runs as root: uid.service is 0");
         int result = keep_descriptors_private(error);
         if (result == 0)
-                result = forbid_core_dumps(error);
-        if (result == 0)
-                result = keep_capabilities(CAPABILITY(SETUID) | CAPABILITY(SETGID), 0, error);
-        if (result == 0 && host->root)
-                result = become(service_uid, error);
-        if (result == 0)
-                result = drop_capabilities(error);
-        if (result == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
-                result = error_set(error, errno, "closing the process to others");
+                result = give_up_rights(host, service_uid, error);
         if (result == 0)
                 result = enter_gate_landlock(ports, count, error);
         return result < 0 ? result : service_filter_gate(error);

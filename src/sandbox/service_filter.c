@@ -386,16 +386,20 @@ static int allow_some_arguments(scmp_filter_ctx filter) {
         return result;
 }
 
+/* What the web server and a gate share: threads, and their few calls with arguments. */
+static int allow_common(scmp_filter_ctx filter) {
+        int result = allow_threads(filter);
+        if (result == 0)
+                result = allow_memory(filter);
+        return result < 0 ? result : allow_some_arguments(filter);
+}
+
 int service_filter_web(struct error *error) {
         filter_scoped filter = NULL;
         int result = filter_start(SCMP_ACT_ERRNO(ENOSYS), &filter, error);
         if (result < 0)
                 return result;
-        result = allow_threads(filter);
-        if (result == 0)
-                result = allow_memory(filter);
-        if (result == 0)
-                result = allow_some_arguments(filter);
+        result = allow_common(filter);
         if (result < 0)
                 return error_set(error, -result, "adding a rule on arguments to a filter");
         result = filter_add_names(filter, SCMP_ACT_ALLOW, web_allowed, array_length(web_allowed), error);
@@ -432,11 +436,7 @@ int service_filter_gate(struct error *error) {
         int result = filter_start(SCMP_ACT_ERRNO(ENOSYS), &filter, error);
         if (result < 0)
                 return result;
-        result = allow_threads(filter);
-        if (result == 0)
-                result = allow_memory(filter);
-        if (result == 0)
-                result = allow_some_arguments(filter);
+        result = allow_common(filter);
         if (result == 0)
                 result = allow_internet(filter);
         if (result < 0)

@@ -65,6 +65,11 @@ void admission_ask(struct admission *admission) {
         admission->result = ask(admission);
 }
 
+bool tree_same(const struct tree *one, const struct tree *other) {
+        return one->kind == other->kind && one->uid == other->uid && strcmp(one->class_slug, other->class_slug) == 0 &&
+               strcmp(one->folder, other->folder) == 0;
+}
+
 int tree_of(const struct roster *roster, const struct person *who, const struct place *place, struct tree *ret_tree) {
         struct tree tree = { .kind = place->tree, .uid = roster->course.uid };
         memcpy(tree.class_slug, roster->course.slug, sizeof tree.class_slug);

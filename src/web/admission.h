@@ -53,6 +53,8 @@ struct tree {
         uint32_t uid;            /* inside number of its owner */
 };
 
+bool tree_same(const struct tree *one, const struct tree *other);
+
 /* -ENOENT where the folder is nobody's in the class (`who` has one in every class). */
 int tree_of(const struct roster *roster, const struct person *who, const struct place *place,
             struct tree *ret_tree) must_check;

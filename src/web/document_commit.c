@@ -79,13 +79,6 @@ static void entry_finish(struct entry *entry) {
         *entry = (struct entry){ 0 };
 }
 
-static char *stored_form(const struct change *change) {
-        struct buffer text = { 0 };
-        if (change_write(change, &text) < 0 || buffer_append(&text, "", 1) < 0)
-                abort(); /* there is no limit */
-        return (char *) text.bytes;
-}
-
 static int take_update(struct entry *entry, const json_t *update, struct error *error) {
         change_scoped change = NULL;
         text_scoped next = NULL;
@@ -97,7 +90,7 @@ static int take_update(struct entry *entry, const json_t *update, struct error *
                 return error_say(error, -r, "the changes do not fit the text");
         text_unreference(entry->after);
         entry->after = steal_pointer(&next);
-        char *changes = stored_form(change);
+        char *changes = journal_change_text(change);
         entry->changes[entry->count++] = changes;
         entry->bytes += strlen(changes);
         return 0;

@@ -15,7 +15,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 static void begin(struct document *document, enum file_work work);
 static void end(struct document *document);
@@ -70,19 +69,10 @@ static void look_free(struct look *look) {
 }
 
 static int read_file(struct look *look) {
-        struct stat status;
-        if (fstat(look->fd, &status) < 0)
-                return -errno;
-        if (status.st_size < 0 || (uint64_t) status.st_size > look->limit)
-                return -EFBIG;
-        /* One byte more than it is said to have shows whether it is growing. */
-        size_t room = (size_t) status.st_size + 1;
-        free_scoped char *bytes = reallocate_array(NULL, room, 1);
-        ssize_t size = read_fully(look->fd, bytes, room);
-        if (size < 0)
-                return (int) size;
-        return (size_t) size > look->limit ? -EFBIG
-                                           : file_text_read(bytes, (size_t) size, &look->file_text, &look->form);
+        free_scoped char *bytes = NULL;
+        size_t size = 0;
+        int result = files_read(look->fd, look->limit, &bytes, &size);
+        return result < 0 ? result : file_text_read(bytes, size, &look->file_text, &look->form);
 }
 
 static void compare(struct look *look) {

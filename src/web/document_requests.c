@@ -70,7 +70,6 @@ enum { MISSED_UPDATES = 5000, MISSED_BYTES = 2 << 20 };
 
 struct missed {
         struct request *request;
-        struct document *document; /* kept by its viewer; looked for again */
         struct store *store;
         int64_t id, from, until;
         size_t bytes;

@@ -344,13 +344,6 @@ void documents_moved(struct classroom *classroom, const char *from, const char *
         }
 }
 
-void documents_deleted(struct classroom *classroom, const char *path) {
-        struct document *document;
-        LIST_FOREACH(document, &classroom->server->documents->list, link)
-        if (document->classroom == classroom && document->ready && lies_within(document->path, path))
-                document_look(document);
-}
-
 /* Running */
 
 static void run_written(struct document *document, struct request *request, int result) {
@@ -362,10 +355,6 @@ static void run_written(struct document *document, struct request *request, int 
                 request_fail(request, "unavailable", NULL, "The server stops.");
         else
                 request->on_source(request, steal_fd(&request->fd));
-}
-
-static bool same_tree(const struct tree *one, const struct tree *other) {
-        return one->kind == other->kind && one->uid == other->uid && strcmp(one->folder, other->folder) == 0;
 }
 
 static void run_stored(struct document *document, struct request *request, int result) {
@@ -389,7 +378,7 @@ static void run_stored(struct document *document, struct request *request, int r
         request->writes = 1; /* ours, so that the first which is written at once is not the last */
         LIST_FOREACH(neighbour, &document->documents->list, link) {
                 if (neighbour->classroom != document->classroom || !neighbour->ready || neighbour->disk == DISK_SAVED ||
-                    !same_tree(&neighbour->tree, &document->tree))
+                    !tree_same(&neighbour->tree, &document->tree))
                         continue;
                 request->writes++;
                 document_when_written(neighbour, request, run_written);

@@ -37,10 +37,9 @@ void documents_sweep(struct documents *documents);
 bool documents_permitted(struct client *client, enum action action, int64_t id);
 void documents_forget_client(struct client *client);
 
-/* Something wrote, moved or deleted files of the class: open documents follow. */
+/* Something wrote or deleted, or moved, files of the class: open documents follow. */
 void documents_noticed(struct classroom *classroom, const char *path);
 void documents_moved(struct classroom *classroom, const char *from, const char *to);
-void documents_deleted(struct classroom *classroom, const char *path);
 
 /* For run.start with a document: when what this client has sent before is stored and the tree's open documents are in
  * their files, `function` is called with a descriptor of the file's bytes at the request's revision (the function's to

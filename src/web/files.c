@@ -297,20 +297,30 @@ static int encode_text(struct request *request, const char *bytes, size_t size) 
         return request->text_size > protocol_limit(request->server->protocol, "message") ? -EFBIG : 0;
 }
 
-static int read_text(struct request *request) {
+int files_read(int fd, size_t limit, char **ret_bytes, size_t *ret_size) {
         struct stat status;
-        size_t limit = protocol_maximum(request->server->protocol, "text");
-        if (fstat(request->fd, &status) < 0)
+        if (fstat(fd, &status) < 0)
                 return -errno;
         if (status.st_size < 0 || (uint64_t) status.st_size > limit)
                 return -EFBIG;
         /* One byte more than it is said to have shows whether it is growing. */
         size_t room = (size_t) status.st_size + 1;
         free_scoped char *bytes = reallocate_array(NULL, room, 1);
-        ssize_t size = read_fully(request->fd, bytes, room);
+        ssize_t size = read_fully(fd, bytes, room);
         if (size < 0)
                 return (int) size;
-        return (size_t) size > limit ? -EFBIG : encode_text(request, bytes, (size_t) size);
+        if ((size_t) size > limit)
+                return -EFBIG;
+        *ret_bytes = steal_pointer(&bytes);
+        *ret_size = (size_t) size;
+        return 0;
+}
+
+static int read_text(struct request *request) {
+        free_scoped char *bytes = NULL;
+        size_t size = 0;
+        int result = files_read(request->fd, protocol_maximum(request->server->protocol, "text"), &bytes, &size);
+        return result < 0 ? result : encode_text(request, bytes, size);
 }
 
 static void open_work(void *context) {

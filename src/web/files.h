@@ -22,6 +22,9 @@ struct file_usage files_quota(const struct server *server, const struct course *
 /* What to tell where a worker found the tree over its quota; the caller's to free. */
 char *files_quota_sentence(const struct request *request, const struct workspace_answer *answer);
 
+/* All of a file, in the pool: -EFBIG where it has more than `limit` bytes. The bytes are the caller's to free. */
+int files_read(int fd, size_t limit, char **ret_bytes, size_t *ret_size) must_check;
+
 /* `path` of a class has changed: all who may see its folder are told. files_changed() tells the open documents too,
  * which the other is for. */
 void files_tell(struct classroom *classroom, const char *path);

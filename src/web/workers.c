@@ -99,15 +99,10 @@ void workers_destroy(struct workers *workers) {
         free(workers);
 }
 
-static bool same_tree(const struct tree *one, const struct tree *other) {
-        return one->kind == other->kind && one->uid == other->uid && strcmp(one->class_slug, other->class_slug) == 0 &&
-               strcmp(one->folder, other->folder) == 0;
-}
-
 static struct worker *find(struct workers *workers, const struct tree *tree) {
         struct worker *worker;
         TAILQ_FOREACH_REVERSE(worker, &workers->list, worker_list, link)
-        if (same_tree(&worker->tree, tree))
+        if (tree_same(&worker->tree, tree))
                 return worker;
         return NULL;
 }
